@@ -1,0 +1,57 @@
+"""The waist: the words that producers and consumers share. Frozen records, no behaviour."""
+
+from __future__ import annotations
+
+from .errors import BadInput
+from .events import TraceEvent
+from .frames import KPF, KPF_NAMES, FrameInfo, FrameTable, flag_names
+from .snapshot import (
+    MIGRATETYPES,
+    FreeArea,
+    MemInfo,
+    NodeInfo,
+    PerCpuPages,
+    Region,
+    SlabCacheInfo,
+    Snapshot,
+    SwapArea,
+    Vma,
+    VmallocArea,
+    VmStat,
+    ZoneInfo,
+)
+from .source import Changes, Source
+from .spec import MachineSpec, MemoryRange, NodeRange
+from .version import TREES, Version, format_version, parse_version
+
+__all__ = [
+    "KPF",
+    "KPF_NAMES",
+    "MIGRATETYPES",
+    "TREES",
+    "BadInput",
+    "Changes",
+    "FrameInfo",
+    "FrameTable",
+    "FreeArea",
+    "MachineSpec",
+    "MemInfo",
+    "MemoryRange",
+    "NodeInfo",
+    "NodeRange",
+    "PerCpuPages",
+    "Region",
+    "SlabCacheInfo",
+    "Snapshot",
+    "Source",
+    "SwapArea",
+    "TraceEvent",
+    "Version",
+    "VmStat",
+    "Vma",
+    "VmallocArea",
+    "ZoneInfo",
+    "flag_names",
+    "format_version",
+    "parse_version",
+]

@@ -1,0 +1,51 @@
+"""What a widget is given: something that can show itself and tell what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from .frames import FrameInfo
+from .snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What happened to a source since a sequence number.
+
+    Attributes
+    ----------
+    seq : int
+        The source's number now; ask for the next changes with it.
+    ranges : tuple of (int, int), or None
+        Frame ranges that changed: first pfn, number of frames; ascending, apart from each
+        other. None: ask for everything again (the source no longer knows).
+    other : frozenset of str
+        What else changed: "zones", "meminfo", "slabs", "vmalloc", "events".
+    """
+
+    seq: int
+    ranges: tuple[tuple[int, int], ...] | None
+    other: frozenset[str] = field(default_factory=frozenset)
+
+
+@runtime_checkable
+class Source(Protocol):
+    """The narrow waist between producers (captures, machines) and consumers (widgets, explain, diff)."""
+
+    @property
+    def verbs(self) -> Mapping[str, Callable[..., Any]]:
+        """What can be done to it, by name; empty for a recording."""
+
+    def snapshot(self) -> Snapshot:
+        """Return the whole state now."""
+
+    def changes(self, since: int) -> Changes:
+        """Return what changed after sequence number `since`."""
+
+    def frame(self, pfn: int) -> FrameInfo:
+        """Return all that is known of one frame."""
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` after each change (it must be quick); return a function that stops that."""
