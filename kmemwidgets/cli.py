@@ -23,6 +23,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diff": ("kmemwidgets.explain.diff_command", "compare two captures, or a capture and a machine"),
 }
 
+#: Commands that start a program, which gets what follows ``--`` on the line as ``args.rest``.
+PASSES_ON = frozenset({"lab"})
+
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     """Return the parser; with `only`, just that subcommand's arguments are loaded."""
@@ -48,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``kmem``. Exit codes: 0 done, 1 a bar was not met, 2 bad usage or bad input."""
     words = list(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in words if not word.startswith("-")), "")
-    args = build_parser(chosen).parse_args(words)
+    cut = words.index("--") if chosen in PASSES_ON and "--" in words else len(words)
+    args = build_parser(chosen).parse_args(words[:cut], argparse.Namespace(rest=words[cut + 1 :]))
     try:
         code: int = importlib.import_module(COMMANDS[args.command][0]).run(args)
     except BadInput as error:
