@@ -1,1 +1,7 @@
-"""."""
+"""Recordings of real machines: load one, or record the machine this runs on."""
+
+from __future__ import annotations
+
+from .recording import Capture
+
+__all__ = ["Capture"]
