@@ -1,0 +1,90 @@
+"""kmalloc: which sizes and kinds of caches there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .table import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class KmallocRules:
+    """What differs between kernels.
+
+    Attributes
+    ----------
+    min_size : callable (arch) -> bytes
+        Smallest cache (ARCH_KMALLOC_MINALIGN or 8).
+    align : callable (size) -> bytes
+        Alignment that a cache of this size guarantees, beyond `min_size`.
+    kinds : tuple of str
+        Kinds that the kernel knows, in creation order: "normal", "reclaim", "cgroup", "dma".
+    random_copies : int
+        Copies of the normal caches with CONFIG_RANDOM_KMALLOC_CACHES.
+    buckets : tuple of str
+        Callers with caches of their own under CONFIG_SLAB_BUCKETS.
+    max_cache_pages : int
+        Largest cache, in pages; above it kmalloc takes pages.
+    """
+
+    min_size: Callable[[str], int]
+    align: Callable[[int], int]
+    kinds: tuple[str, ...]
+    random_copies: int
+    buckets: tuple[str, ...]
+    max_cache_pages: int
+
+
+_DMA_MINALIGN = {"arm64": 128, "arm": 64}
+
+
+def _power_of_two(size: int) -> int:
+    return size if size & (size - 1) == 0 else 1
+
+
+TABLE: tuple[Rule, ...] = (
+    Rule(
+        "min_size", (5, 6), lambda arch: _DMA_MINALIGN.get(arch, 8),
+        "no object shares a cache line that a device writes",
+        "include/linux/slab.h, KMALLOC_MIN_SIZE", ("recording:6.1",),
+    ),
+    Rule(
+        "min_size", (6, 5), lambda arch: {**_DMA_MINALIGN, "arm64": 8}.get(arch, 8),
+        "arm64 bounces small buffers instead",
+        "arch/arm64/include/asm/cache.h, ARCH_KMALLOC_MINALIGN", ("source",),
+    ),
+    Rule(
+        "align", (5, 6), _power_of_two,
+        "powers of two are aligned to their size",
+        "mm/slab_common.c, create_kmalloc_cache", ("recording:6.1",),
+    ),
+    Rule(
+        "align", (6, 11), lambda size: size & -size,
+        "every cache is aligned to the largest power of two that divides its size",
+        "mm/slab_common.c, create_kmalloc_cache", ("recording:6.12", "oracle:real_kernel_slub_caches"),
+    ),
+    Rule(
+        "kinds", (5, 6), ("normal", "reclaim", "dma"), "reclaimable and DMA memory have caches of their own",
+        "mm/slab_common.c, kmalloc_info",
+    ),
+    Rule(
+        "kinds", (5, 14), ("normal", "cgroup", "reclaim", "dma"), "so has memory that is charged to a cgroup",
+        "mm/slab_common.c, kmalloc_info", ("recording:6.1", "recording:6.12"),
+    ),
+    Rule("random_copies", (5, 6), 0, "one set for all callers", "mm/slab_common.c, kmalloc_info"),
+    Rule(
+        "random_copies", (6, 6), 15, "15 further copies of the normal caches, chosen by the caller's address",
+        "include/linux/slab.h, kmalloc_type", ("source",),
+    ),
+    Rule("buckets", (5, 6), (), "no caller has caches of its own", "mm/slab_common.c"),
+    Rule(
+        "buckets", (6, 11), ("memdup_user", "msg_msg"),
+        "sizes that user space controls have caches of their own",
+        "mm/slab_common.c, kmem_buckets_create", ("recording:6.12", "oracle:real_kernel_slub_caches"),
+    ),
+    Rule(
+        "max_cache_pages", (5, 6), 2, "SLUB's largest cache holds two pages",
+        "include/linux/slab.h, KMALLOC_MAX_CACHE_SIZE", ("recording:6.1", "recording:6.12"),
+    ),
+)  # fmt: skip

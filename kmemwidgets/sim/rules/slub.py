@@ -1,0 +1,276 @@
+"""SLUB: how an object is laid out, how large a slab is, and how many slabs a cpu may keep.
+
+Functions of plain numbers only: bytes, counts, and `word`, the size of a pointer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .table import Rule
+
+#: Objects that fit the 15 bits of struct slab's object counter (mm/slub.c, MAX_OBJS_PER_PAGE).
+MAX_OBJS_PER_SLAB = 32767
+#: mm/slub.c, MIN_PARTIAL and MAX_PARTIAL.
+MIN_PARTIAL, MAX_PARTIAL = 5, 10
+
+
+def align_up(size: int, align: int) -> int:
+    """Round up to a multiple of a power of two."""
+    return (size + align - 1) & -align
+
+
+def get_order(size: int, page_size: int = 4096) -> int:
+    """Return the smallest order whose block holds `size` bytes (include/asm-generic/getorder.h)."""
+    return max((size - 1) // page_size, 0).bit_length()
+
+
+def _first_fit_order(size: int, start: int, max_order: int, fraction: int, page_size: int) -> int:
+    """calc_slab_order: the smallest order that wastes at most one part in `fraction`."""
+    for order in range(start, max_order + 1):
+        slab = page_size << order
+        if slab % size <= slab // fraction:
+            return order
+    return max_order + 1
+
+
+def _start_order(size: int, min_objects: int, min_order: int, page_size: int) -> int:
+    return max(min_order, get_order(min_objects * size, page_size))
+
+
+def _order_fewer_objects(
+    size: int, min_objects: int, min_order: int, max_order: int, highest_order: int, page_size: int
+) -> int:
+    """Ask for fewer and fewer objects, each time with all three fractions."""
+    if (page_size << min_order) // size > MAX_OBJS_PER_SLAB:
+        return get_order(size * MAX_OBJS_PER_SLAB, page_size) - 1
+    for wanted in range(min(min_objects, (page_size << max_order) // size), 1, -1):
+        for fraction in (16, 8, 4):
+            order = _first_fit_order(
+                size, _start_order(size, wanted, min_order, page_size), max_order, fraction, page_size
+            )
+            if order <= max_order:
+                return order
+    for limit in (max_order, highest_order):
+        order = _first_fit_order(size, _start_order(size, 1, min_order, page_size), limit, 1, page_size)
+        if order <= limit:
+            return order
+    return -1
+
+
+def _order_fixed_start(
+    size: int, min_objects: int, min_order: int, max_order: int, highest_order: int, page_size: int
+) -> int:
+    """Start once, at the order that holds the wanted objects, and give up more and more waste."""
+    wanted = min(min_objects, max((page_size << max_order) // size, 1))
+    start = _start_order(size, wanted, min_order, page_size)
+    if (page_size << start) // size > MAX_OBJS_PER_SLAB:
+        return get_order(size * MAX_OBJS_PER_SLAB, page_size) - 1
+    for fraction in (16, 8, 4, 2):
+        order = _first_fit_order(size, start, max_order, fraction, page_size)
+        if order <= max_order:
+            return order
+    order = get_order(size, page_size)
+    return order if order <= highest_order else -1
+
+
+def _cpu_partial_small(size: int, page_size: int) -> int:
+    return 2 if size >= page_size else 6 if size >= 1024 else 13 if size >= 256 else 30
+
+
+def _cpu_partial_large(size: int, page_size: int) -> int:
+    return 6 if size >= page_size else 24 if size >= 1024 else 52 if size >= 256 else 120
+
+
+def _min_partial(size: int) -> int:
+    return max(MIN_PARTIAL, min((size.bit_length() - 1) // 2, MAX_PARTIAL))
+
+
+@dataclass(frozen=True, slots=True)
+class SlubRules:
+    """What differs between the SLUBs of different kernels.
+
+    Attributes
+    ----------
+    free_pointer : callable (object_size, word) -> offset
+        Where in a free object the link to the next one lies, if it may lie inside.
+    red_zone_moves_pointer : callable (object_size, word, keeps_request_size) -> bool
+        Whether a red zone forces the link behind the object.
+    track_size : callable (word) -> bytes
+        One struct track (who allocated, who freed).
+    request_size_field : int
+        Bytes that kmalloc caches with user tracking keep for the size that was asked for.
+    min_objects_cpus : callable (present, possible) -> cpus
+        The count of cpus that the wanted number of objects follows from.
+    order : callable (size, min_objects, min_order, max_order, highest_order, page_size) -> order
+        -1 where an object is too large for any slab.
+    cpu_partial : callable (size, page_size) -> objects
+        Free objects that a cpu may keep in its partial slabs.
+    cpu_partial_slabs : callable (cpu_partial, objs_per_slab) -> slabs
+        The same limit counted in slabs, 0 where the kernel counts objects.
+    min_partial : callable (size) -> slabs
+        Empty slabs that a node keeps.
+    free_pointer_arg : frozenset of str
+        Caches that name a place inside the object for the link although readers may still
+        look at freed objects (struct kmem_cache_args, use_freeptr_offset).
+    swab_pointer : bool
+        Whether a hardened link is also mixed with the byte-swapped address where it lies.
+    frozen_cpu_partial : bool
+        Whether slabs on a cpu's partial list are frozen.
+    sheaf_capacity : callable (cache name) -> objects
+        Objects in each of the per-cpu sheaves in front of the slabs; 0: none. Such a cache is never shared.
+    option_prefixes : tuple of str
+        What an option of the command line may begin with: ``slub`` in ``slub_max_order=``.
+    orders_agree : bool
+        Whether setting one of min_order and max_order moves the other along.
+    """
+
+    free_pointer: Callable[[int, int], int]
+    red_zone_moves_pointer: Callable[[int, int, bool], bool]
+    track_size: Callable[[int], int]
+    request_size_field: int
+    min_objects_cpus: Callable[[int, int], int]
+    order: Callable[[int, int, int, int, int, int], int]
+    cpu_partial: Callable[[int, int], int]
+    cpu_partial_slabs: Callable[[int, int], int]
+    min_partial: Callable[[int], int]
+    free_pointer_arg: frozenset[str]
+    swab_pointer: bool
+    frozen_cpu_partial: bool
+    sheaf_capacity: Callable[[str], int]
+    option_prefixes: tuple[str, ...]
+    orders_agree: bool
+
+
+_LIVE = ("recording:6.1", "recording:6.12", "oracle:real_kernel_slub_caches")
+
+TABLE: tuple[Rule, ...] = (
+    Rule(
+        "free_pointer", (5, 6), lambda _object_size, _word: 0,
+        "a free object links to the next in its first word",
+        "mm/slub.c, calculate_sizes",
+    ),
+    Rule(
+        "free_pointer", (5, 7), lambda object_size, word: object_size // 2 & -word,
+        "the link lies in the middle of a free object, out of reach of small overflows",
+        "mm/slub.c, calculate_sizes", ("recording:6.1", "recording:6.12"),
+    ),
+    Rule(
+        "red_zone_moves_pointer", (5, 6), lambda _object_size, _word, _request: False,
+        "a red zone leaves the link inside the object",
+        "mm/slub.c, calculate_sizes",
+    ),
+    Rule(
+        "red_zone_moves_pointer", (5, 13), lambda object_size, word, _request: object_size < word,
+        "with a red zone, an object smaller than a pointer has its link behind it",
+        "mm/slub.c, calculate_sizes", ("source",),
+    ),
+    Rule(
+        "red_zone_moves_pointer", (6, 12), lambda object_size, word, request: object_size < word or request,
+        "so has an object whose requested size is recorded",
+        "mm/slub.c, calculate_sizes", ("source",),
+    ),
+    Rule(
+        "track_size", (5, 6), lambda word: align_up(word * 18 + 8, word),
+        "a track holds 16 return addresses",
+        "mm/slub.c, struct track",
+    ),
+    Rule(
+        "track_size", (5, 19), lambda word: align_up(word + 12, word) + word,
+        "a track holds a handle into the stack depot",
+        "mm/slub.c, struct track", ("recording:6.1",),
+    ),
+    Rule("request_size_field", (5, 6), 0, "the size asked for is not kept", "mm/slub.c, calculate_sizes"),
+    Rule(
+        "request_size_field", (6, 1), 4, "kmalloc caches with user tracking keep the size asked for",
+        "mm/slub.c, set_orig_size", ("recording:6.1",),
+    ),
+    Rule(
+        "request_size_field", (6, 18), 8, "it takes a whole word",
+        "mm/slub.c, set_orig_size", ("source",),
+    ),
+    Rule(
+        "min_objects_cpus", (5, 6), lambda _present, possible: possible,
+        "slabs grow with the number of possible cpus",
+        "mm/slub.c, calculate_order", ("oracle:kernel_slub_order",),
+    ),
+    Rule(
+        "min_objects_cpus", (5, 12), lambda present, possible: present if present > 1 else possible,
+        "slabs grow with the number of cpus present at boot, if there is more than one",
+        "mm/slub.c, calculate_order", ("oracle:kernel_slub_order", *_LIVE),
+    ),
+    Rule(
+        "order", (5, 6), _order_fewer_objects,
+        "rather fewer objects than a larger order or more waste",
+        "mm/slub.c, calculate_order", ("oracle:kernel_slub_order", "recording:6.1"),
+    ),
+    Rule(
+        "order", (6, 8), _order_fixed_start,
+        "the wanted objects fix the smallest order; only the waste is negotiable",
+        "mm/slub.c, calculate_order", ("oracle:kernel_slub_order", "recording:6.12", "oracle:real_kernel_slub_caches"),
+    ),
+    Rule(
+        "cpu_partial", (5, 6), _cpu_partial_small,
+        "a cpu keeps 2, 6, 13 or 30 free objects",
+        "mm/slub.c, set_cpu_partial",
+    ),
+    Rule(
+        "cpu_partial", (5, 16), _cpu_partial_large,
+        "a cpu keeps 6, 24, 52 or 120 objects in half-full slabs",
+        "mm/slub.c, set_cpu_partial", _LIVE,
+    ),
+    Rule(
+        "cpu_partial_slabs", (5, 6), lambda _objects, _per_slab: 0,
+        "the limit counts the free objects a slab had when it was put aside",
+        "mm/slub.c, put_cpu_partial",
+    ),
+    Rule(
+        "cpu_partial_slabs", (5, 16), lambda objects, per_slab: -(-objects * 2 // per_slab),
+        "the limit counts slabs, taken to be half full",
+        "mm/slub.c, slub_set_cpu_partial", ("recording:6.1", "recording:6.12"),
+    ),
+    Rule(
+        "min_partial", (5, 6), _min_partial,
+        "a node keeps half the logarithm of the size in partial slabs, 5 to 10",
+        "mm/slub.c, set_min_partial", _LIVE,
+    ),
+    Rule("free_pointer_arg", (5, 6), frozenset(), "no cache can choose", "mm/slub.c, calculate_sizes"),
+    Rule(
+        "free_pointer_arg", (6, 12), frozenset({"filp"}), "files keep the link in a field of their own",
+        "fs/file_table.c, files_init", ("recording:6.12",),
+    ),
+    Rule(
+        "free_pointer_arg", (6, 15), frozenset({"filp", "bfilp", "vm_area_struct"}),
+        "and so do VMAs", "kernel/fork.c, vma_state_init", ("source",),
+    ),
+    Rule(
+        "swab_pointer", (5, 6), False, "a hardened link is mixed with its own address",
+        "mm/slub.c, freelist_ptr",
+    ),
+    Rule(
+        "swab_pointer", (5, 7), True, "the address is byte-swapped first",
+        "mm/slub.c, freelist_ptr", ("source",), ((5, 6, 4),),
+    ),
+    Rule("frozen_cpu_partial", (5, 6), True, "slabs on a cpu's partial list are frozen", "mm/slub.c, put_cpu_partial"),
+    Rule(
+        "frozen_cpu_partial", (6, 8), False, "they are not frozen, only off the node's list",
+        "mm/slub.c, put_cpu_partial", ("source",),
+    ),
+    Rule("sheaf_capacity", (5, 6), lambda _name: 0, "objects come from slabs only", "mm/slub.c, slab_alloc_node"),
+    Rule(
+        "sheaf_capacity", (6, 18), lambda name: 32 if name in ("vm_area_struct", "maple_node") else 0,
+        "a cache may put per-cpu sheaves before its slabs; VMAs and maple nodes do",
+        "mm/slub.c, alloc_from_pcs; kernel/fork.c; lib/maple_tree.c", ("oracle:real_kernel_slub_caches",),
+    ),
+    Rule("option_prefixes", (5, 6), ("slub",), "options begin with slub_", "mm/slub.c, setup_slub_debug"),
+    Rule(
+        "option_prefixes", (6, 8), ("slab", "slub"), "options begin with slab_; slub_ still works",
+        "mm/slub.c, setup_slub_debug", ("source",),
+    ),
+    Rule("orders_agree", (5, 6), False, "the options are taken as they come", "mm/slub.c, setup_slub_min_order"),
+    Rule(
+        "orders_agree", (6, 8), True, "the later of the two options moves the other along",
+        "mm/slub.c, setup_slub_min_order", ("source",),
+    ),
+)  # fmt: skip
