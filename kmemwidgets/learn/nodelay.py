@@ -7,7 +7,7 @@ moved slider feels sticky. This extension sets TCP_NODELAY on that websocket
 when it opens, and changes nothing else.
 
 ``kmem lab`` and the Binder image load it; any other server does with
-``jupyter server extension enable kmemwidgets.learn.nodelay``.
+``jupyter lab --ServerApp.jpserver_extensions=kmemwidgets.learn.nodelay=True``.
 """
 
 from __future__ import annotations

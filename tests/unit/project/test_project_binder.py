@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from kmemwidgets.learn import nodelay
+
 ROOT = Path(__file__).resolve().parents[3]
 PINS = ROOT / "binder" / "requirements.txt"
 
@@ -55,3 +57,7 @@ def test_every_pin_resolves() -> None:
     command = ["-m", "pip", "install", "--dry-run", "--quiet", "--ignore-installed", "-r", str(PINS)]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_image_turns_nagle_off() -> None:
+    assert f'"{nodelay.__name__}": true' in (ROOT / "binder" / "postBuild").read_text()
