@@ -1,0 +1,111 @@
+"""Every chapter runs and gives what is stored in it, compared output by output (nbval, strict)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COURSE = Path(__file__).resolve().parents[2] / "course"
+CHAPTERS = sorted(COURSE.glob("*.ipynb"))
+
+#: nbval's tags that take a cell out of the comparison.
+UNCOMPARED = {"nbval-skip", "nbval-ignore-output", "raises-exception"}
+
+
+def nbval(path: Path) -> subprocess.CompletedProcess[str]:
+    """Run one notebook against its stored outputs, in this environment's kernel."""
+    options = [
+        "--nbval",
+        "--nbval-current-env",
+        "--nbval-cell-timeout=60",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "--tb=short",
+    ]
+    command = [sys.executable, "-m", "pytest", *options, "-c", "/dev/null", "--rootdir", str(path.parent), str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=path.parent)
+
+
+def read(path: Path) -> dict[str, Any]:
+    book: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return book
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_gives_what_is_stored(path: Path) -> None:
+    done = nbval(path)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_is_stored_as_it_must_be(path: Path) -> None:
+    book = read(path)
+    assert book["metadata"]["kernelspec"]["name"] == "python3"
+    assert "widgets" not in book["metadata"], "no widget state"
+    ids = [cell["id"] for cell in book["cells"]]
+    assert len(set(ids)) == len(ids)
+    code = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+    # nbval compares nothing in a cell without a count; counts that run on show one whole, ordered run.
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    for cell in book["cells"]:
+        assert not UNCOMPARED & set(cell["metadata"].get("tags", [])), cell["id"]
+        assert "NBVAL_" not in "".join(cell["source"]), cell["id"]
+    stored = json.dumps([cell["outputs"] for cell in code])
+    assert " object at 0x" not in stored, "no Python object ids"
+    assert "application/javascript" not in stored
+    assert path.stat().st_size < 1_500_000
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_every_picture_has_words_beside_it(path: Path) -> None:
+    for cell in read(path)["cells"]:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "application/vnd.jupyter.widget-view+json" in data:
+                words = "".join(data.get("text/plain", ""))
+                assert len(words) > 20, f"{cell['id']}: a widget needs text for those who don't see it"
+
+
+def change_result(book: dict[str, Any]) -> None:
+    for cell in book["cells"]:
+        for output in cell.get("outputs", []):
+            if output["output_type"] == "stream":
+                output["text"] = ["something else\n"]
+                return
+    raise AssertionError("no printed output to tamper with")
+
+
+def change_words(book: dict[str, Any]) -> None:
+    for cell in book["cells"]:
+        for output in cell.get("outputs", []):
+            if "application/vnd.jupyter.widget-view+json" in output.get("data", {}):
+                output["data"]["text/plain"] = ["a widget of something else"]
+                return
+    raise AssertionError("no widget to tamper with")
+
+
+def change_picture(book: dict[str, Any]) -> None:
+    for cell in book["cells"]:
+        for output in cell.get("outputs", []):
+            if "<img" in "".join(output.get("data", {}).get("text/html", "")):
+                output["data"]["text/html"] = ["".join(output["data"]["text/html"]).replace("base64,P", "base64,Q")]
+                return
+    raise AssertionError("no picture to tamper with")
+
+
+@pytest.mark.parametrize("tamper", [change_result, change_words, change_picture])
+def test_a_tampered_chapter_fails(tmp_path: Path, tamper: Callable[[dict[str, Any]], None]) -> None:
+    book = read(CHAPTERS[0])
+    tamper(book)
+    copy = tmp_path / "tampered.ipynb"
+    copy.write_text(json.dumps(book), encoding="utf-8")
+    done = nbval(copy)
+    assert done.returncode == 1, done.stdout
+    assert "1 failed" in done.stdout
