@@ -1,1 +1,35 @@
-"""."""
+"""What is seen and touched: one folder a widget."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+#: Public name -> module that defines it; loaded when first used.
+_HOME = {
+    "Focus": "focus",
+    "FrameMap": "framemap",
+    "KmemWidget": "_base",
+    "MeminfoPanel": "meminfopanel",
+    "StaticSource": "source",
+    "ZoneDiagram": "zonediagram",
+    "link": "focus",
+}
+
+__all__ = sorted(_HOME)
+
+if TYPE_CHECKING:
+    from .focus import Focus as Focus
+    from .focus import link as link
+    from .framemap import FrameMap as FrameMap
+    from .source import StaticSource as StaticSource
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        module = _HOME[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(importlib.import_module(f".{module}", __name__), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,115 @@
+"""What kinds of frames there are, how a word of flags tells them, and their colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kmemwidgets.records import KPF, FrameTable, flag_names
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of frame: a row of the legend.
+
+    Attributes
+    ----------
+    name : str
+        Its identity, for `FrameMap.only` and for tests.
+    label : str
+        In the legend.
+    light, dark : str
+        Its colour (#rrggbb) on light and on dark paper.
+    term : str
+        Its entry in the glossary, where it has one.
+    """
+
+    name: str
+    label: str
+    light: str
+    dark: str
+    term: str = ""
+
+
+#: Kinds of a table of flags. Hues after Okabe and Ito, which colour-blind people tell apart;
+#: free frames are the calm ground on which the others stand out.
+FLAG_KINDS: tuple[Kind, ...] = (
+    Kind("free", "free", "#dde5ec", "#2b343d"),
+    Kind("anon", "anonymous", "#d55e00", "#f07f2e"),
+    Kind("file", "file cache", "#0072b2", "#3f9fe6"),
+    Kind("shmem", "shared memory, tmpfs", "#56b4e9", "#9ad8fb"),
+    Kind("slab", "slab", "#e69f00", "#f2bd3d"),
+    Kind("pgtable", "page tables", "#b5408c", "#e68cc4"),
+    Kind("huge", "huge pages", "#6a4fc0", "#a993f5"),
+    Kind("kernel", "kernel, other", "#00875f", "#32bd92"),
+    Kind("reserved", "reserved", "#7b8794", "#76828f"),
+    Kind("bad", "poisoned or offline", "#141414", "#f7f7f7"),
+    Kind("hole", "hole", "#f6f7f9", "#191d22"),
+)
+
+_INDEX = {kind.name: index for index, kind in enumerate(FLAG_KINDS)}
+
+_ORDERS = (
+    ("#440154", "#7a2a8c"), ("#482878", "#7c4fb0"), ("#3e4a89", "#6476c4"), ("#31688e", "#4f93c4"),
+    ("#26828e", "#38aebd"), ("#1f9e89", "#2cc4aa"), ("#35b779", "#4ad894"), ("#6ece58", "#86e56f"),
+    ("#a8cf2a", "#bde03c"), ("#d8c51b", "#efdc3a"), ("#f0a41f", "#ffbe47"),
+)  # fmt: skip
+
+_HUES = (
+    ("#d55e00", "#f07f2e"), ("#0072b2", "#3f9fe6"), ("#00875f", "#32bd92"), ("#e69f00", "#f2bd3d"),
+    ("#b5408c", "#e68cc4"), ("#56b4e9", "#9ad8fb"), ("#6a4fc0", "#a993f5"), ("#8a6d3b", "#c7a76c"),
+    ("#3f5c2e", "#9cc27e"), ("#7b8794", "#76828f"),
+)  # fmt: skip
+
+
+def kind_of_flags(word: int) -> str:
+    """Return the kind that a word of /proc/kpageflags means.
+
+    The first that holds, from what overrides all to what is left (bits as fs/proc/page.c,
+    stable_page_flags, sets them): a page of the page cache may for a moment be on no LRU
+    list (it waits in a per-cpu batch), so UPTODATE counts as well.
+
+    Examples
+    --------
+    >>> kind_of_flags(1 << 10)
+    'free'
+    """
+    for kind, bits in (
+        ("hole", KPF["NOPAGE"]),
+        ("bad", KPF["HWPOISON"] | KPF["OFFLINE"]),
+        ("free", KPF["BUDDY"]),
+        ("reserved", KPF["RESERVED"]),
+        ("slab", KPF["SLAB"]),
+        ("pgtable", KPF["PGTABLE"]),
+        ("huge", KPF["HUGE"]),
+        ("anon", KPF["ANON"]),
+        ("shmem", KPF["SWAPBACKED"]),
+        ("file", KPF["LRU"] | KPF["UPTODATE"]),
+    ):
+        if word & bits:
+            return kind
+    return "kernel"
+
+
+def kinds_of(table: FrameTable) -> tuple[tuple[Kind, ...], bytes]:
+    """Return the legend of a table, and for each code the index of its kind in it."""
+    if table.kind == "flags":
+        return FLAG_KINDS, bytes(_INDEX[kind_of_flags(word)] for word in table.palette)
+    kinds = []
+    for code, value in enumerate(table.palette):
+        label = table.labels[code] if table.labels else f"{table.kind} {value}"
+        if table.kind == "order" and value >= 0:
+            light, dark = _ORDERS[min(value, len(_ORDERS) - 1)]
+        elif table.kind == "age":
+            step = code * (len(_ORDERS) - 1) // max(1, len(table.palette) - 1)
+            light, dark = _ORDERS[step]
+        else:
+            light, dark = _HUES[code % len(_HUES)]
+        kinds.append(Kind(f"{table.kind}-{code}", label, light, dark))
+    return tuple(kinds), bytes(range(len(kinds)))
+
+
+def words_of(table: FrameTable, code: int) -> list[str]:
+    """Return what a code says, as a list of words: the names of the flags, or the label."""
+    if table.kind == "flags":
+        return list(flag_names(table.palette[code]))
+    return [table.labels[code] if table.labels else f"{table.kind} {table.palette[code]}"]
