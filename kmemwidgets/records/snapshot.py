@@ -19,7 +19,8 @@ class PerCpuPages:
     """A cpu's page lists of one zone ("pagesets" of /proc/zoneinfo). Pages.
 
     `lists` is known only from a recorded free list or a simulated machine: one
-    tuple of pfns for each index, head first.
+    tuple of pfns for each index, head first. Linux before 2.6.25 has two lists,
+    `pcp` 0 (hot) and 1 (cold), before 2.6.16 with a low mark each.
     """
 
     cpu: int
@@ -30,6 +31,8 @@ class PerCpuPages:
     high_max: int | None = None
     vm_stats_threshold: int | None = None
     lists: tuple[tuple[int, ...], ...] | None = None
+    pcp: int | None = None
+    low: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
