@@ -1,0 +1,60 @@
+"""Memory policies: which modes there are, and how a node is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .table import Rule
+
+#: Modes by number (include/uapi/linux/mempolicy.h).
+DEFAULT, PREFERRED, BIND, INTERLEAVE, LOCAL, PREFERRED_MANY, WEIGHTED_INTERLEAVE = range(7)
+
+_MEMPOLICY = "mm/mempolicy.c"
+_RECORDED = ("recording:numa-6.1",)
+
+
+@dataclass(frozen=True, slots=True)
+class MempolicyRules:
+    """What differs between kernels in memory policies.
+
+    Attributes
+    ----------
+    modes : tuple of int
+        The modes that set_mempolicy() and mbind() take.
+    home_node : bool
+        A policy of several nodes may have a node to start from (set_mempolicy_home_node()).
+    hugepage_local_first : bool
+        A huge page is first tried on the preferred node alone, and elsewhere only if the request may reclaim.
+    weights : str
+        Pages a node in weighted interleave: "equal" (1 each until set), "bandwidth" (from the nodes' bandwidth,
+        where known).
+    """
+
+    modes: tuple[int, ...]
+    home_node: bool
+    hugepage_local_first: bool
+    weights: str
+
+
+TABLE: tuple[Rule, ...] = (
+    Rule("modes", (2, 6, 11), (DEFAULT, PREFERRED, BIND, INTERLEAVE), "Four modes.", f"{_MEMPOLICY}", ("source",)),
+    Rule("modes", (3, 8), (DEFAULT, PREFERRED, BIND, INTERLEAVE, LOCAL), "MPOL_LOCAL has a number of its own.",
+         f"{_MEMPOLICY} mpol_new", _RECORDED),
+    Rule("modes", (5, 15), (DEFAULT, PREFERRED, BIND, INTERLEAVE, LOCAL, PREFERRED_MANY),
+         "MPOL_PREFERRED_MANY prefers any of several nodes.", f"{_MEMPOLICY} alloc_pages_preferred_many", _RECORDED),
+    Rule("modes", (6, 9), (DEFAULT, PREFERRED, BIND, INTERLEAVE, LOCAL, PREFERRED_MANY, WEIGHTED_INTERLEAVE),
+         "MPOL_WEIGHTED_INTERLEAVE gives each node as many pages in a row as it weighs.",
+         f"{_MEMPOLICY} weighted_interleave_nid", ("source",)),
+    Rule("home_node", (2, 6, 11), False, "The search starts at the cpu's node.", f"{_MEMPOLICY} policy_node",
+         ("source",)),
+    Rule("home_node", (5, 17), True, "MPOL_BIND and MPOL_PREFERRED_MANY may start from a home node.",
+         f"{_MEMPOLICY} policy_node, set_mempolicy_home_node", ("source",)),
+    Rule("hugepage_local_first", (2, 6, 11), False, "A huge page is a request like any other.",
+         f"{_MEMPOLICY} alloc_pages_vma", ()),
+    Rule("hugepage_local_first", (5, 3), True, "A huge page elsewhere is worth less than small pages here.",
+         f"{_MEMPOLICY} alloc_pages_vma, later alloc_pages_mpol", ("source",)),
+    Rule("weights", (2, 6, 11), "equal", "Every node weighs 1 until someone sets its weight.",
+         f"{_MEMPOLICY} get_il_weight", ("source",)),
+    Rule("weights", (6, 16), "bandwidth", "Weights follow the bandwidth that firmware tells; 1 where it tells none.",
+         f"{_MEMPOLICY} mempolicy_set_node_perf", ()),
+)  # fmt: skip
