@@ -29,6 +29,8 @@ _FRAMEMAP = {
     "framemap.fit": "Show the whole map",
     "framemap.zoom_in": "Closer",
     "framemap.zoom_out": "Farther",
+    "framemap.undo": "Take the last step back",
+    "framemap.reset": "Back to the start",
     "framemap.png": "Save as PNG",
     "framemap.svg": "Save as SVG",
     "framemap.overview": "Overview: the whole map, the part on screen framed",
@@ -81,8 +83,75 @@ _ADDRESSMAP = {
     "addressmap.table.size": "Size",
 }
 
+_KMALLOCPANEL = {
+    "kmallocpanel.title": "kmalloc",
+    "kmallocpanel.size": "Bytes asked for",
+    "kmallocpanel.slider": "Bytes asked for, by powers of two",
+    "kmallocpanel.request": "Kind of request",
+    "kmallocpanel.classes": "Caches by size",
+    "kmallocpanel.class": "{objects} objects in a slab of {pages}",
+    "kmallocpanel.nothing": "ZERO_SIZE_PTR: no memory is taken, and kfree accepts it.",
+    "kmallocpanel.refused": "NULL: more than KMALLOC_MAX_SIZE, {largest} bytes.",
+    "kmallocpanel.cache": "{cache} gives {taken} bytes, {wasted} of them wasted ({share}).",
+    "kmallocpanel.pages": "No cache is so large: {pages} (order {order}) of the page allocator, {taken} bytes, "
+    "{wasted} of them wasted ({share}).",
+    "kmallocpanel.slab": "{objects} objects in a slab of {pages}",
+    "kmallocpanel.alone": "{pages}, in one piece",
+    "kmallocpanel.one": "1 page",
+    "kmallocpanel.many": "{count} pages",
+    "kmallocpanel.tail": "{tail} bytes left over at the end",
+    "kmallocpanel.curve": "Share that is wasted, for every size",
+    "kmallocpanel.recorded": "The recorded requests ask for {asked} and take {taken}: {share} is wasted.",
+}
+
+_CHART = {
+    "chart.table": "The numbers as a table",
+}
+
+_ZONEDIAGRAM = {
+    "zonediagram.stage": "Nodes, zones and pages; arrow keys move along a floor, Enter goes down, Escape goes up",
+    "zonediagram.nodes": "nodes",
+    "zonediagram.zones": "zones",
+    "zonediagram.pages": "pages",
+    "zonediagram.node": "node {node}",
+    "zonediagram.of_node": "of node {node}",
+    "zonediagram.of_zone": "of {zone}",
+    "zonediagram.of_machine": "of the machine",
+    "zonediagram.empty": "empty",
+    "zonediagram.noscale": "Where the zones begin is not known here, so they stand side by side.",
+    "zonediagram.nopages": "Positions unknown: no flags of single frames here. {free} of {managed} pages are free.",
+    "zonediagram.nopages.at_all": "Positions unknown: no flags of single frames here.",
+    "zonediagram.legend": "Kinds of frames",
+    "zonediagram.figures": "Figures",
+    "zonediagram.marks": "Watermarks, enlarged",
+    "zonediagram.free": "free {pages}",
+    "zonediagram.above": "free {free}, far above",
+    "zonediagram.may": "Who may take a page here?",
+    "zonediagram.blocks": "Free blocks by order",
+    "zonediagram.blocks.all": "Height: pages in free blocks of that order. Above: number of blocks.",
+    "zonediagram.block": "order {order}: {blocks} blocks, {pages} pages",
+    "zonediagram.pcp": "Lists of each cpu",
+    "zonediagram.pcp.row": "cpu {cpu}: {count} pages, high {high}, batch {batch}",
+    "zonediagram.chart": "Watermarks and reserves of all zones",
+    "zonediagram.distances": "Distances",
+    "zonediagram.fallback": "Without a free page on node {node}, the zonelist goes on: {order}",
+    "zonediagram.yes": "yes",
+    "zonediagram.no": "no",
+    "zonediagram.reserve": "slow path",
+    "zonediagram.never": "never",
+    "zonediagram.unknown": "unknown",
+    "zonediagram.piece": "frames {start} to {end} of {zone}: {uses}",
+    "zonediagram.machine": "{nodes}, {zones} with memory",
+    "zonediagram.one_node": "1 node",
+    "zonediagram.many_nodes": "{count} nodes",
+    "zonediagram.one_zone": "1 zone",
+    "zonediagram.many_zones": "{count} zones",
+    "zonediagram.pages_size": "{pages} pages, {size}",
+}
+
+
 #: key -> text
-TEXT = MappingProxyType({**_SHELL, **_FRAMEMAP, **_ADDRESSMAP})
+TEXT = MappingProxyType({**_SHELL, **_FRAMEMAP, **_ADDRESSMAP, **_KMALLOCPANEL, **_CHART, **_ZONEDIAGRAM})
 
 
 def text(key: str, **values: object) -> str:
