@@ -23,6 +23,8 @@ _HOME = {
     "explain_gfp": "kmemwidgets.learn",
     "explain_flags": "kmemwidgets.learn",
     "link": "kmemwidgets.widgets",
+    "AddressMap": "kmemwidgets.widgets",
+    "KmallocPanel": "kmemwidgets.widgets",
     "FrameMap": "kmemwidgets.widgets",
     "ZoneDiagram": "kmemwidgets.widgets",
     "MeminfoPanel": "kmemwidgets.widgets",
@@ -40,7 +42,9 @@ if TYPE_CHECKING:
     from kmemwidgets.records import diff as diff
     from kmemwidgets.sim import KernelBug as KernelBug
     from kmemwidgets.sim import Machine as Machine
+    from kmemwidgets.widgets import AddressMap as AddressMap
     from kmemwidgets.widgets import FrameMap as FrameMap
+    from kmemwidgets.widgets import KmallocPanel as KmallocPanel
     from kmemwidgets.widgets import MeminfoPanel as MeminfoPanel
     from kmemwidgets.widgets import ZoneDiagram as ZoneDiagram
     from kmemwidgets.widgets import link as link

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 #: Public name -> module that defines it; loaded when first used.
 _HOME = {
+    "KmallocPanel": "kmallocpanel",
+    "AddressMap": "addressmap",
     "Focus": "focus",
     "FrameMap": "framemap",
     "KmemWidget": "_base",
@@ -19,9 +21,11 @@ _HOME = {
 __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
+    from .addressmap import AddressMap as AddressMap
     from .focus import Focus as Focus
     from .focus import link as link
     from .framemap import FrameMap as FrameMap
+    from .kmallocpanel import KmallocPanel as KmallocPanel
     from .source import StaticSource as StaticSource
 
 

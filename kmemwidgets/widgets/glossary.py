@@ -100,6 +100,26 @@ _TERMS = (
     Term("kswapd", "The kernel thread of each node that frees pages in the background.", "mm/vmscan.c: kswapd"),
     Term("unaccounted", "What is left of MemTotal when every counted part is taken away: memory that drivers and the "
          "kernel took page by page, which no field of /proc/meminfo counts.", "fs/proc/meminfo.c: meminfo_proc_show"),
+    Term("non-canonical", "An address whose upper bits differ from the highest bit that is translated; the processor "
+         "refuses it.", "Documentation/arch/x86/x86_64/mm.rst"),
+    Term("user space", "The half of the addresses that each process has for itself.",
+         "arch/x86/include/asm/page_64_types.h: TASK_SIZE_MAX"),
+    Term("direct map", "All RAM mapped in a row: virtual address = physical address + PAGE_OFFSET.",
+         "arch/x86/include/asm/page.h: __va"),
+    Term("vmalloc", "Areas whose pages may lie anywhere in RAM but follow each other here, a guard page behind each.",
+         "mm/vmalloc.c: __vmalloc_node_range"),
+    Term("vmemmap", "The array of struct page, one for each page frame, so that page_to_pfn is a subtraction.",
+         "include/asm-generic/memory_model.h: __page_to_pfn"),
+    Term("modules", "Code and data of loaded modules, near the kernel text so that its calls reach them.",
+         "arch/x86/include/asm/pgtable_64_types.h: MODULES_VADDR"),
+    Term("kernel text", "The kernel image itself.", "arch/x86/include/asm/page_64_types.h: __START_KERNEL_map"),
+    Term("fixmap", "Addresses fixed when the kernel is compiled; what they map is set while it runs.",
+         "arch/x86/include/asm/fixmap.h: enum fixed_addresses"),
+    Term("pkmap", "The window in which kmap shows pages of high memory for as long as somebody uses them.",
+         "mm/highmem.c: kmap_high"),
+    Term("kasan", "Shadow memory of the address sanitizer; unused where it is off.", "mm/kasan/shadow.c"),
+    Term("slab", "A block of pages cut into objects of one size.", "mm/slab.h: struct slab"),
+    Term("tail of a slab", "Bytes at the end of a slab that are too few for an object.", "mm/slub.c: calc_slab_order"),
 )  # fmt: skip
 
 #: Word in lower case -> its term.

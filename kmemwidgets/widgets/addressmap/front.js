@@ -1,0 +1,432 @@
+// AddressMap: address spaces at true scale, from 16 EiB to a page.
+//
+// Left the whole space, each area as high as the logarithm of its size so that all can be seen, the window
+// marked; then the window at true scale. Lines join the two, so that nobody loses the way. Labels stand
+// beside the strip, as most areas are too thin to hold one.
+
+import { element, fill, onceAFrame, svgElement } from "../_front/dom.js";
+import { openFocus } from "../_front/focus.js";
+import { hex, sizeWords } from "../_front/format.js";
+import { openShell, put } from "../_front/shell.js";
+import { text } from "../_front/strings.js";
+import { openWire } from "../_front/wire.js";
+import { addressAt, around, between, clampWindow, evenScale, fraction, regionAt, ruler, spread, zoomAt } from "./geometry.js";
+import { translations } from "./translate.js";
+
+const HEIGHT = 440;
+const LABEL_GAP = 19;
+const GLIDE_MS = 260;
+const DRAG_PX = 4;
+const OVERVIEW_PX = 34;
+
+export const widget = { initialize, render };
+
+function initialize({ model }) {
+  model.kmemWire = openWire(model);
+  model.kmemFocus = openFocus(model, model.model_id);
+}
+
+function render({ model, el, signal }) {
+  let spaces = [];
+  let whole = 1n << 64n;
+  let page = 4096n;
+  let window_ = null; // what is on screen now
+  let back = []; // windows to go back to
+  let chosen = null; // { space, address }
+  let glide = null;
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+  const handlers = {
+    higher: () => step(1),
+    lower: () => step(-1),
+    open: () => open(),
+    back: () => goBack(),
+    whole: () => go({ lo: 0n, size: whole }),
+    closer: () => go(zoomAt(window_, middle(), 0.5, whole, page)),
+    farther: () => go(zoomAt(window_, middle(), 2, whole, page)),
+    pan_up: () => go({ lo: window_.lo + window_.size / 2n, size: window_.size }),
+    pan_down: () => go({ lo: window_.lo - window_.size / 2n, size: window_.size }),
+    find: () => search.focus(),
+  };
+  const shell = openShell({ model, el, signal, handlers });
+
+  const search = element("input", {
+    type: "search", class: "kmem-address-search", size: "22", spellcheck: "false", autocomplete: "off",
+    placeholder: text("addressmap.search"), "aria-label": text("addressmap.search"),
+  });
+  search.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key === "Enter") find(search.value.trim());
+    if (event.key === "Escape") stage.focus();
+  }, { signal });
+  const trail = element("nav", { class: "kmem-address-trail", "aria-label": text("addressmap.trail") });
+  const pointer = element("code", { class: "kmem-address-faint", "aria-hidden": "true" });
+  const stage = element("div", {
+    class: "kmem-address-stage", tabindex: "0", role: "listbox", "aria-label": shell.about.title,
+  });
+  const card = element("div", { class: "kmem-address-card" });
+  const table = element("details", { class: "kmem-address-table" });
+  fill(shell.body, trail, stage, card, table);
+  shell.tools.prepend(search);
+  shell.tool({ label: "−", says: text("addressmap.farther"), onClick: handlers.farther, gesture: "farther" });
+  shell.tool({ label: "+", says: text("addressmap.closer"), onClick: handlers.closer, gesture: "closer" });
+  shell.tool({ label: "↶", says: text("addressmap.back"), onClick: handlers.back, gesture: "back" });
+  shell.tool({ label: "⌂", says: text("addressmap.whole"), onClick: handlers.whole, gesture: "whole" });
+
+  const draw = onceAFrame(paint, signal);
+  new ResizeObserver(draw).observe(stage);
+
+  model.kmemWire.subscribe((what, state) => {
+    spaces = state.data.spaces.map(readSpace);
+    page = BigInt(state.data.page_size);
+    whole = 1n << BigInt(state.data.bits);
+    window_ ??= readWindow(model.get("window"), whole, page);
+    shell.subtitle(state.data.subtitle);
+    writeTable();
+    draw();
+  }, signal);
+  const follow = () => {
+    if (!window_) return;
+    const next = readWindow(model.get("window"), whole, page);
+    if (next.lo !== window_.lo || next.size !== window_.size) go(next, { tell: false });
+  };
+  model.on("change:window", follow);
+  signal.addEventListener("abort", () => {
+    model.off("change:window", follow);
+    cancelAnimationFrame(glide);
+  });
+  model.kmemFocus.subscribe((place, mine) => {
+    if (place.address === undefined) return;
+    const address = BigInt(place.address);
+    chosen = { space: mine && chosen ? chosen.space : 0, address };
+    if (!mine && window_ && !inside(address)) reveal(address);
+    draw();
+  }, signal);
+
+  // Moving --------------------------------------------------------------------------
+
+  function middle() {
+    const at = chosen && inside(chosen.address) ? fraction(chosen.address, window_) : 0.5;
+    return Math.min(1, Math.max(0, at));
+  }
+  function inside(address) {
+    return address >= window_.lo && address < window_.lo + window_.size;
+  }
+  function go(next, { tell = true, remember = true, smooth = true } = {}) {
+    const to = clampWindow(next, whole, page);
+    if (to.lo === window_.lo && to.size === window_.size) return;
+    if (remember) {
+      back.push(window_);
+      if (back.length > 200) back.shift();
+    }
+    cancelAnimationFrame(glide);
+    if (tell) put(model, { window: [hex(to.lo), hex(to.size)] });
+    if (!smooth || still.matches) {
+      window_ = to;
+      draw();
+      return;
+    }
+    const from = window_;
+    const begin = performance.now();
+    const frame = (now) => {
+      const t = Math.min(1, (now - begin) / GLIDE_MS);
+      window_ = clampWindow(between(from, to, 1 - (1 - t) ** 3), whole, page);
+      paint();
+      if (t < 1) glide = requestAnimationFrame(frame);
+    };
+    glide = requestAnimationFrame(frame);
+  }
+  function goBack() {
+    const before = back.pop();
+    if (before) go(before, { remember: false });
+  }
+  function reveal(address) {
+    const region = regionOf(0, address);
+    go(region ? around(region.start, region.end, whole, page) : { lo: address - window_.size / 2n, size: window_.size });
+  }
+  function open() {
+    const region = chosen && regionOf(chosen.space, chosen.address);
+    if (region) go(around(region.start, region.end, whole, page));
+  }
+  function regionOf(space, address) {
+    const regions = spaces[space]?.regions ?? [];
+    return regions[regionAt(regions, address)];
+  }
+  function choose(space, address) {
+    chosen = { space, address };
+    model.kmemFocus.set({ address: hex(address) });
+    draw();
+  }
+  function step(way) {
+    const space = chosen?.space ?? 0;
+    const seen = shown(space);
+    if (!seen.length) return;
+    const at = chosen ? seen.findIndex((region) => chosen.address >= region.start && chosen.address < region.end) : -1;
+    const next = at < 0 ? (way > 0 ? 0 : seen.length - 1) : Math.min(seen.length - 1, Math.max(0, at + way));
+    choose(space, seen[next].start);
+  }
+  function find(words) {
+    const address = readAddress(words);
+    if (address !== null && address < whole) {
+      choose(0, address);
+      if (!inside(address)) reveal(address);
+      return;
+    }
+    const wanted = words.toLowerCase();
+    for (const [space, { regions }] of spaces.entries()) {
+      const region = wanted && regions.find((each) => each.name.toLowerCase().includes(wanted));
+      if (region) {
+        choose(space, region.start);
+        go(around(region.start, region.end, whole, page));
+        return;
+      }
+    }
+    shell.say(text("addressmap.nothing", { words }));
+  }
+  function shown(space) {
+    const end = window_.lo + window_.size;
+    return spaces[space].regions.filter((region) => region.end > window_.lo && region.start < end);
+  }
+
+  // Drawing -------------------------------------------------------------------------
+
+  function paint() {
+    if (!window_ || !stage.isConnected) return;
+    const height = model.get("height") ?? HEIGHT;
+    stage.style.height = `${height}px`;
+    const wide = stage.clientWidth / spaces.length;
+    fill(stage, ...spaces.map((space, index) => column(space, index, wide, height)));
+    writeTrail();
+    writeCard();
+  }
+
+  function column(space, index, wide, height) {
+    const strip = { x: 84, width: Math.min(150, Math.max(60, wide * 0.24)) };
+    const box = element("div", { class: "kmem-address-column", style: `width:${wide}px` });
+    const picture = svgElement("svg", { width: wide, height, "aria-hidden": "true" });
+    const low = space.scale.toPart(window_.lo);
+    const high = space.scale.toPart(window_.lo + window_.size);
+    const top = Math.min(height - 3, height * (1 - high));
+    const bottom = Math.max(top + 3, height * (1 - low));
+    const band = (region, toPart, x, width) => {
+      const y1 = Math.max(0, height * (1 - toPart(region.end)));
+      const y2 = Math.min(height, height * (1 - toPart(region.start)));
+      return svgElement("rect", {
+        x, y: y1, width, height: Math.max(1, y2 - y1), class: `kmem-address-band kmem-address-${region.group}`,
+      });
+    };
+    picture.append(
+      ...space.regions.map((region) => band(region, space.scale.toPart, 8, 22)),
+      svgElement("path", {
+        class: "kmem-address-beam", d: `M30 ${top} L${strip.x} 0 V${height} L30 ${bottom} Z`,
+      }),
+      svgElement("rect", { x: 6.5, y: top, width: 25, height: bottom - top, class: "kmem-address-mark" }),
+    );
+    const regions = shown(index);
+    for (const region of regions) {
+      const rect = band(region, (address) => fraction(address, window_), strip.x, strip.width);
+      if (holds(region, index)) rect.classList.add("kmem-address-chosen");
+      picture.append(rect);
+    }
+    for (const mark of ruler(window_, 6)) {
+      const y = height * (1 - fraction(mark, window_));
+      picture.append(svgElement("path", { class: "kmem-address-tick", d: `M${strip.x - 5} ${y} h5` }));
+    }
+    if (chosen && chosen.space === index && inside(chosen.address)) {
+      const y = height * (1 - fraction(chosen.address, window_));
+      picture.append(svgElement("path", { class: "kmem-address-pointer", d: `M${strip.x - 9} ${y - 5} l8 5 l-8 5 z` }));
+    }
+    box.append(picture, ...labels(regions, index, strip, wide, height, picture));
+    if (spaces.length > 1) box.append(element("div", { class: "kmem-address-name", text: space.name }));
+    return box;
+  }
+
+  function labels(regions, index, strip, wide, height, picture) {
+    const end = window_.lo + window_.size;
+    const wants = regions.map((region) => {
+      const from = region.start > window_.lo ? region.start : window_.lo;
+      const to = region.end < end ? region.end : end;
+      return height * (1 - (fraction(from, window_) + fraction(to, window_)) / 2);
+    });
+    // From the top of the screen down.
+    const order = regions.map((_, i) => i).reverse();
+    const room = Math.floor(height / LABEL_GAP);
+    const kept = order.length <= room ? order : biggest(order, regions, room - 1, index);
+    const places = spread(kept.map((i) => wants[i]), LABEL_GAP, height) ?? [];
+    const x = strip.x + strip.width;
+    const out = kept.map((i, n) => {
+      const region = regions[i];
+      picture.append(svgElement("path", {
+        class: "kmem-address-lead", d: `M${x} ${wants[i]} L${x + 10} ${wants[i]} L${x + 24} ${places[n]} h6`,
+      }));
+      const label = element(
+        "div",
+        {
+          class: `kmem-address-label${region.group === "hole" ? " kmem-address-faint" : ""}`, role: "option",
+          "aria-selected": String(holds(region, index)),
+          style: `left:${x + 34}px;top:${places[n] - LABEL_GAP / 2}px;max-width:${Math.max(40, wide - x - 40)}px`,
+        },
+        element("i", { class: `kmem-address-swatch kmem-address-${region.group}` }),
+        element("span", { text: region.name, "data-term": region.term || null }),
+        element("span", { class: "kmem-address-size", text: sizeWords(region.end - region.start) }),
+      );
+      label.addEventListener("click", () => choose(index, region.start));
+      label.addEventListener("dblclick", () => open());
+      return label;
+    });
+    if (kept.length < order.length) {
+      out.push(element("div", {
+        class: "kmem-address-more", text: text("addressmap.more", { count: order.length - kept.length }),
+      }));
+    }
+    return out;
+  }
+
+  function biggest(order, regions, room, space) {
+    const wanted = [...order].sort((a, b) => weight(regions[b], space) - weight(regions[a], space)).slice(0, room);
+    return order.filter((i) => wanted.includes(i));
+  }
+  function weight(region, space) {
+    if (holds(region, space)) return Infinity;
+    return Number(region.end - region.start) * (region.group === "hole" ? 1e-6 : 1);
+  }
+  function holds(region, space) {
+    return Boolean(chosen && chosen.space === space && chosen.address >= region.start && chosen.address < region.end);
+  }
+
+  function writeTrail() {
+    const top = window_.lo + window_.size - 1n;
+    fill(
+      trail,
+      element("code", { text: `${wideHex(window_.lo)} – ${wideHex(top)}` }),
+      element("span", { text: text("addressmap.window", { size: sizeWords(window_.size) }) }),
+      pointer,
+    );
+  }
+
+  function writeCard() {
+    if (!chosen) {
+      fill(card, element("span", { class: "kmem-address-faint", text: text("addressmap.hint") }));
+      return;
+    }
+    const space = spaces[chosen.space];
+    const region = regionOf(chosen.space, chosen.address);
+    const rows = translations(space, chosen.address, page).map(([name, value]) => [
+      element("dt", { text: name }),
+      element("dd", {}, element("code", { text: value })),
+    ]);
+    fill(
+      card,
+      element("strong", { text: region?.name ?? text("addressmap.nowhere") }),
+      region ? element("code", { text: `${wideHex(region.start)} – ${wideHex(region.end - 1n)}` }) : null,
+      region ? element("span", { text: sizeWords(region.end - region.start) }) : null,
+      region?.says ? element("p", { text: region.says }) : null,
+      element("dl", {}, element("dt", { text: text("addressmap.address") }),
+        element("dd", {}, element("code", { text: wideHex(chosen.address) })), ...rows.flat()),
+    );
+    shell.say(
+      region
+        ? text("addressmap.said", {
+            name: region.name, start: hex(region.start), end: hex(region.end - 1n), size: sizeWords(region.end - region.start),
+          })
+        : text("addressmap.nowhere"),
+    );
+  }
+
+  function writeTable() {
+    const heads = ["name", "start", "end", "size"].map((each) =>
+      element("th", { scope: "col", text: text(`addressmap.table.${each}`) }));
+    const rows = spaces.flatMap((space) => [...space.regions].reverse().map((region) => element(
+      "tr", {},
+      element("th", { scope: "row", text: spaces.length > 1 ? `${space.name}: ${region.name}` : region.name }),
+      element("td", {}, element("code", { text: wideHex(region.start) })),
+      element("td", {}, element("code", { text: wideHex(region.end - 1n) })),
+      element("td", { text: sizeWords(region.end - region.start) }),
+    )));
+    fill(
+      table,
+      element("summary", { text: text("addressmap.table") }),
+      element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows)),
+    );
+  }
+
+  function wideHex(address) {
+    return "0x" + address.toString(16).padStart(whole > 1n << 32n ? 16 : 8, "0");
+  }
+
+  // Mouse ---------------------------------------------------------------------------
+
+  let grip = null;
+  const place = (event) => {
+    const box = stage.getBoundingClientRect();
+    return {
+      space: Math.min(spaces.length - 1, Math.floor(((event.clientX - box.left) / box.width) * spaces.length)),
+      part: Math.min(1, Math.max(0, 1 - (event.clientY - box.top) / box.height)),
+      left: (event.clientX - box.left) % (box.width / spaces.length),
+    };
+  };
+  stage.addEventListener("wheel", (event) => {
+    if (!window_) return;
+    event.preventDefault();
+    go(zoomAt(window_, place(event).part, 1.0015 ** event.deltaY, whole, page), { smooth: false, remember: false });
+  }, { signal, passive: false });
+  stage.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0 || !window_ || event.target.closest(".kmem-address-label")) return;
+    grip = { y: event.clientY, from: window_, moved: false };
+    stage.setPointerCapture(event.pointerId);
+  }, { signal });
+  stage.addEventListener("pointermove", (event) => {
+    if (!grip) {
+      const { part, left } = place(event);
+      pointer.textContent = left > OVERVIEW_PX && window_ ? wideHex(addressAt(part, window_)) : "";
+      return;
+    }
+    const dy = event.clientY - grip.y;
+    grip.moved ||= Math.abs(dy) > DRAG_PX;
+    if (!grip.moved) return;
+    const shift = addressAt(Math.abs(dy) / stage.clientHeight, { lo: 0n, size: grip.from.size });
+    go({ lo: dy > 0 ? grip.from.lo + shift : grip.from.lo - shift, size: grip.from.size },
+      { smooth: false, remember: false });
+  }, { signal });
+  stage.addEventListener("pointerup", (event) => {
+    const held = grip;
+    grip = null;
+    if (!held) return;
+    if (held.moved) {
+      back.push(held.from);
+      return;
+    }
+    const { space, part, left } = place(event);
+    if (left < OVERVIEW_PX) {
+      const address = spaces[space].scale.toAddress(part);
+      const region = regionOf(space, address);
+      choose(space, address);
+      go(around(region.start, region.end, whole, page));
+    }
+    else choose(space, addressAt(part, window_));
+  }, { signal });
+  stage.addEventListener("dblclick", (event) => {
+    if (!event.target.closest(".kmem-address-label")) open();
+  }, { signal });
+}
+
+function readSpace(space) {
+  const regions = space.regions.map((region) => ({ ...region, start: BigInt(region.start), end: BigInt(region.end) }));
+  return {
+    ...space,
+    regions,
+    scale: evenScale(regions),
+    maps: space.maps.map((map) => ({ ...map, start: BigInt(map.start), end: BigInt(map.end), to: BigInt(map.to) })),
+    vmemmap: space.vmemmap && { start: BigInt(space.vmemmap.start), size: BigInt(space.vmemmap.size) },
+  };
+}
+
+function readWindow(pair, whole, page) {
+  if (!pair || pair.length !== 2) return { lo: 0n, size: whole };
+  return clampWindow({ lo: BigInt(pair[0]), size: BigInt(pair[1]) }, whole, page);
+}
+
+function readAddress(words) {
+  if (!/^(0x)?[0-9a-f]{4,16}$/i.test(words)) return null;
+  return BigInt(words.toLowerCase().startsWith("0x") ? words : `0x${words}`);
+}

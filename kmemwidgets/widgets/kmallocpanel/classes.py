@@ -1,0 +1,106 @@
+"""kmalloc's classes of one machine, as the panel shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kmemwidgets.records import MachineSpec, Snapshot
+from kmemwidgets.sim.rules import pick
+from kmemwidgets.sim.rules.kmalloc import TABLE as KMALLOC_TABLE
+from kmemwidgets.sim.rules.kmalloc import KmallocRules
+from kmemwidgets.sim.rules.slub import TABLE as SLUB_TABLE
+from kmemwidgets.sim.rules.slub import SlubRules
+from kmemwidgets.sim.slab_common import kmalloc_caches, kmalloc_kind, kmalloc_kinds, kmalloc_size, kmalloc_sizes
+from kmemwidgets.sim.slub_layout import cache_geometry, calculate_sizes
+from kmemwidgets.sim.slub_options import tunables
+
+#: What a caller may ask for, and the flags that decide the kind of cache.
+REQUESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("GFP_KERNEL", ()),
+    ("GFP_KERNEL_ACCOUNT", ("__GFP_ACCOUNT",)),
+    ("GFP_KERNEL | __GFP_RECLAIMABLE", ("__GFP_RECLAIMABLE",)),
+    ("GFP_KERNEL | GFP_DMA", ("__GFP_DMA",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SizeClass:
+    """One size that kmalloc has caches for. Bytes; `order` as a power of two of pages."""
+
+    size: int
+    order: int
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kmalloc:
+    """What kmalloc of a machine does with a size.
+
+    Attributes
+    ----------
+    classes : tuple of SizeClass
+        Ascending.
+    names : mapping of (kind, size) to str
+        The cache of each kind and size.
+    kinds : tuple of str
+    page_size, largest : int
+        Bytes; `largest` is KMALLOC_MAX_SIZE.
+    """
+
+    classes: tuple[SizeClass, ...]
+    names: Mapping[tuple[str, int], str]
+    kinds: tuple[str, ...]
+    page_size: int
+    largest: int
+
+    def gets(self, size: int) -> int | None:
+        """Return the bytes that a request of `size` takes; 0 for nothing; None where kmalloc refuses."""
+        if size > self.largest:
+            return None
+        return kmalloc_size(size, [each.size for each in self.classes], self.page_size)
+
+    def cache(self, size: int, flags: Iterable[str] = ()) -> str | None:
+        """Return the cache that serves a request, None for pages, for nothing and for too much."""
+        taken = self.gets(size)
+        return self.names.get((kmalloc_kind(self.kinds, flags), taken)) if taken else None
+
+    def wasted(self, sizes: Mapping[int, int]) -> tuple[int, int]:
+        """Return bytes asked for and bytes taken by requests: size -> how many."""
+        asked = taken = 0
+        for size, times in sizes.items():
+            asked += size * times
+            taken += (self.gets(size) or 0) * times
+        return asked, taken
+
+
+def describe(given: object, snapshot: Snapshot) -> MachineSpec:
+    """Return the description of what a widget was given; of a snapshot only what it says itself."""
+    spec = getattr(given, "spec", None)
+    made: Any = spec() if callable(spec) else spec
+    if isinstance(made, MachineSpec):
+        return made
+    return MachineSpec(
+        arch=snapshot.arch, kernel=snapshot.kernel, cpus=snapshot.cpus or 1, page_size=snapshot.page_size
+    )
+
+
+def kmalloc_of(spec: MachineSpec) -> Kmalloc:
+    """Work out kmalloc's classes (mm/slab_common.c, create_kmalloc_caches; mm/slub.c, calculate_order)."""
+    rules = pick(KmallocRules, KMALLOC_TABLE, spec.kernel)
+    slub = pick(SlubRules, SLUB_TABLE, spec.kernel)
+    machine = tunables(slub, spec)
+    classes = []
+    for size in kmalloc_sizes(rules, spec.arch, spec.page_size):
+        layout = calculate_sizes(slub, size, max(rules.align(size), machine.word), kmalloc=True, word=machine.word)
+        geometry = cache_geometry(slub, layout, frozenset(), machine)
+        classes.append(SizeClass(size, geometry.order, geometry.objs_per_slab))
+    caches = kmalloc_caches(rules, spec)
+    return Kmalloc(
+        classes=tuple(classes),
+        names={(cache.kind, cache.size): cache.name for cache in caches},
+        kinds=kmalloc_kinds(rules, spec),
+        page_size=spec.page_size,
+        largest=spec.page_size << machine.highest_order,
+    )

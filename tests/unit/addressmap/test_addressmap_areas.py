@@ -1,0 +1,101 @@
+"""Areas of an address space: complete, ascending, innermost first."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kmemwidgets.records import BadInput, Region, Snapshot
+from kmemwidgets.widgets.addressmap import AddressMap
+from kmemwidgets.widgets.addressmap.areas import areas, kind_of, layout_of
+
+REGIONS = (
+    Region(0xC0000000, 0xF7800000, "lowmem", space="virtual"),
+    Region(0xC1000000, 0xC1800000, "kernel text", space="virtual"),
+    Region(0xF8000000, 0xFF000000, "vmalloc", space="virtual"),
+)
+SNAPSHOT = Snapshot("a <b>box</b>", "x86_32", (6, 1, 176), layout=REGIONS)
+
+
+def test_gaps_become_holes_and_inner_areas_cut_outer_ones():
+    found = [(area.start, area.name) for area in areas(REGIONS, 32)]
+    assert found == [
+        (0, "hole"),
+        (0xC0000000, "lowmem"),
+        (0xC1000000, "kernel text"),
+        (0xC1800000, "lowmem"),
+        (0xF7800000, "hole"),
+        (0xF8000000, "vmalloc"),
+        (0xFF000000, "hole"),
+    ]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2**32 - 2), st.integers(1, 2**32), st.sampled_from("abc")).map(
+            lambda t: Region(t[0], min(t[0] + t[1], 2**32), t[2], space="virtual")
+        ),
+        max_size=12,
+    )
+)
+def test_areas_cover_the_space_without_overlap(regions):
+    found = areas(regions, 32)
+    assert found[0].start == 0
+    assert found[-1].end == 2**32
+    for before, after in itertools.pairwise(found):
+        assert before.end == after.start
+    for area in found:
+        middle = (area.start + area.end) // 2
+        inside = [region for region in regions if region.start <= middle < region.end]
+        if inside:
+            assert area.name in {region.name for region in inside}
+        else:
+            assert area.name == "hole"
+
+
+@pytest.mark.parametrize(("start", "end"), [(5, 5), (6, 5), (-1, 4), (0, 2**32 + 1)])
+def test_a_region_outside_the_space_is_refused(start, end):
+    with pytest.raises(BadInput, match="empty or outside 32 bits"):
+        areas([Region(start, end, "odd", space="virtual")], 32)
+
+
+def test_kinds_follow_the_kernels_names():
+    assert kind_of("vmalloc/ioremap space") == ("vmalloc", "vmalloc")
+    assert kind_of("guard hole, also reserved for hypervisor")[0] == "hole"
+    assert kind_of("something new") == ("other", "")
+
+
+def test_a_snapshot_without_layout_says_what_to_do():
+    with pytest.raises(BadInput, match="doesn't show its address layout; give AddressMap a Machine"):
+        layout_of(Snapshot("x", "x86_64", (6, 1)))
+
+
+def test_the_widget_finds_zooms_and_refuses():
+    widget = AddressMap(SNAPSHOT)
+    assert widget.area(0xC1000004).name == "kernel text"
+    assert widget.area("VMALLOC").start == 0xF8000000
+    assert widget.area("c").name == "kernel text" or widget.area("c").name == "vmalloc"
+    widget.zoom_to("vmalloc")
+    start, count = (int(word, 16) for word in widget.window)
+    assert start < 0xF8000000
+    assert start + count > 0xFF000000
+    assert widget.focus.address == 0xF8000000
+    widget.zoom_out()
+    assert widget.window == ["0x0", hex(2**32)]
+    with pytest.raises(KeyError):
+        widget.area("pkmap")
+    with pytest.raises(ValueError, match="not inside 32 bits"):
+        widget.zoom(2**32, 1)
+
+
+def test_summary_and_picture_show_every_area_and_no_markup():
+    widget = AddressMap(SNAPSHOT, beside=SNAPSHOT)
+    assert "00000000f8000000"[8:] in repr(widget)
+    assert repr(widget).count("kernel text") == 2
+    picture = widget.picture()
+    assert "<b>" not in picture
+    assert "&lt;b&gt;box" in picture
+    assert picture.count("<rect") == 1 + len(areas(REGIONS, 32))
