@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from kmemwidgets.records import BadInput, MachineSpec, Snapshot
+from kmemwidgets.records import BadInput, Changes, FrameInfo, MachineSpec, Snapshot
 
 from .archive import Files, FolderFiles, load_tar, logical, stored, unpack
 from .description import describe, meta_problem
+from .frame import frame_of
+from .moments import moments, take
 
 #: Characters of a meta.json.
 MAX_META = 1 << 22
@@ -160,6 +162,34 @@ class Capture:
         if self._spec is None:
             self._spec = describe(self)
         return self._spec
+
+    def moments(self) -> tuple[str, ...]:
+        """Name the moments that `snapshot` can show: "proc", "snap", "t_NAME/before", "t_NAME/after" ..."""
+        return tuple(moments(self))
+
+    def snapshot(self, at: str | None = None) -> Snapshot:
+        """Return the machine's state at one of `moments()`; by default the consistent set "snap" if there is one."""
+        key = at or ""
+        if key not in self._snapshots:
+            self._snapshots[key] = take(self, at)
+        return self._snapshots[key]
+
+    @property
+    def verbs(self) -> Mapping[str, Callable[..., Any]]:
+        """What can be done to a recording: nothing."""
+        return {}
+
+    def changes(self, since: int) -> Changes:
+        """Return that nothing changed."""
+        return Changes(since, ())
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:  # noqa: ARG002 - it is never called
+        """Take note of nothing: a recording doesn't change."""
+        return lambda: None
+
+    def frame(self, pfn: int) -> FrameInfo:
+        """Return all that the default snapshot knows of one frame."""
+        return frame_of(self.snapshot(), pfn)
 
     def __repr__(self) -> str:
         return f"<Capture {self.name}: {self.meta.get('arch')}, Linux {self.meta.get('kernel_release')}>"

@@ -31,7 +31,7 @@ LIMIT = 1 << 28
 #: Lists of a cpu and zone since 5.13 (NR_PCP_LISTS).
 NR_PCP_LISTS = 14
 
-_ZONE = re.compile(r"zone (\d{1,4}) (\w{1,16}) start_pfn (\d{1,16}) spanned (\d{1,16})(?: .*)?")
+_ZONE = re.compile(r"zone (\d{1,4}) (\w{1,16}) start_pfn (\d{1,16}) spanned (\d{1,16})(?: managed (\d{1,16}))?(?: .*)?")
 _FREE = re.compile(r"free (\d{1,4}) (\w{1,16}) (\d{1,2}) (\d{1,2}) +(\d{1,16}):((?: \d{1,16})*) ?")
 _NR_FREE = re.compile(r"nr_free (\d{1,4}) (\w{1,16}) (\d{1,2}) (\d{1,16})")
 _PCP = re.compile(r"pcp (\d{1,4}) (\w{1,16}) cpu (\d{1,5}) count (\d{1,16}) high (\d{1,16}) batch (\d{1,16})(?: .*)?")
@@ -61,6 +61,8 @@ class ZoneLists:
     nid, name
         The zone.
     start_pfn, spanned : int
+    managed : int or None
+        Where the recording says it.
     free : mapping of (int, str) to tuple of int
         (order, migrate type) to first pfns, head first; empty lists are left out.
     nr_free : mapping of int to int
@@ -79,6 +81,7 @@ class ZoneLists:
     nr_free: Mapping[int, int] = field(default_factory=dict)
     pcp: Mapping[int, PcpList] = field(default_factory=dict)
     pageblock_types: bytes | None = None
+    managed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,10 @@ class FreeLists:
 class _Zone:
     """A zone while its lines are read."""
 
-    def __init__(self, nid: int, name: str, start_pfn: int, spanned: int) -> None:
-        self.nid, self.name, self.start_pfn, self.spanned = nid, name, start_pfn, spanned
+    def __init__(self, found: re.Match[str]) -> None:
+        self.nid, self.name = int(found[1]), found[2]
+        self.start_pfn, self.spanned = int(found[3]), int(found[4])
+        self.managed = int(found[5]) if found[5] else None
         self.free: dict[tuple[int, str], tuple[int, ...]] = {}
         self.nr_free: dict[int, int] = {}
         self.counts: dict[int, tuple[int, int, int]] = {}
@@ -123,7 +128,7 @@ def parse(text: str, where: str = "freelists") -> FreeLists:
     for number, line in enumerate(lines_of(text, where, LIMIT), 1):
         kind = line.partition(" ")[0]
         if kind == "zone" and (found := _ZONE.fullmatch(line)):
-            zone = _Zone(int(found[1]), found[2], int(found[3]), int(found[4]))
+            zone = _Zone(found)
             if (zone.nid, zone.name) in zones:
                 raise bad(where, number, f"zone {zone.name} of node {zone.nid} stands here a second time")
             zones[zone.nid, zone.name] = zone
@@ -159,6 +164,7 @@ def parse(text: str, where: str = "freelists") -> FreeLists:
                 zone.nr_free,
                 zone.pcp(),
                 _blocks_of(zone, rows, block_size) if rows and block_size else None,
+                zone.managed,
             )
             for zone in zones.values()
         ),

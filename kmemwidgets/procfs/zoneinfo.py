@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from kmemwidgets.records import PerCpuPages, ZoneInfo
+from kmemwidgets.records import BadInput, PerCpuPages, ZoneInfo
 
-from ._lines import NUMBER, BadInput, bad, checked, fill, lines_of, shown, template
+from ._lines import NUMBER, bad, checked, fill, lines_of, shown, template
 from ._names import PAGES
 
 LIMIT = 1 << 24
@@ -72,7 +72,7 @@ class _Reader:
     def __init__(self, where: str) -> None:
         self.where = where
         self.zones: list[dict[str, Any]] = []
-        self.pagesets: list[list[dict[str, int]]] = []
+        self.pagesets: list[list[dict[str, Any]]] = []
         self.starts: list[int] = []
         self.node_stats: dict[int, dict[str, int]] = {}
         self.layout: list[tuple[str, Key]] = []
