@@ -122,7 +122,7 @@ _ZONEDIAGRAM = {
     "zonediagram.noscale": "Where the zones begin is not known here, so they stand side by side.",
     "zonediagram.nopages": "Positions unknown: no flags of single frames here. {free} of {managed} pages are free.",
     "zonediagram.nopages.at_all": "Positions unknown: no flags of single frames here.",
-    "zonediagram.legend": "Kinds of frames",
+    "zonediagram.water": "free",
     "zonediagram.figures": "Figures",
     "zonediagram.marks": "Watermarks, enlarged",
     "zonediagram.free": "free {pages}",
