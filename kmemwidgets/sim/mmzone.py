@@ -19,6 +19,8 @@ class Zone:
     start_pfn, spanned, present, managed : int
     wmark_min, wmark_low, wmark_high, wmark_promo, watermark_boost : int
         The marks without the boost (``_watermark[]``).
+    boost_factor : int
+        vm.watermark_boost_factor: the most that a boost adds, in 1/10000 of the high mark; 0 for none.
     lowmem_reserve : tuple of int
         Indexed by the highest zone that a request may use.
     pcp_batch, pcp_high, pcp_high_max : int
@@ -27,7 +29,7 @@ class Zone:
     """
 
     __slots__ = (
-        "index", "lowmem_reserve", "managed", "name", "nid", "pcp_batch", "pcp_high", "pcp_high_max",
+        "boost_factor", "index", "lowmem_reserve", "managed", "name", "nid", "pcp_batch", "pcp_high", "pcp_high_max",
         "present", "spanned", "start_pfn", "stat_threshold", "watermark_boost", "wmark_high", "wmark_low",
         "wmark_min", "wmark_promo",
     )  # fmt: skip
@@ -45,6 +47,7 @@ class Zone:
         self.wmark_high = 0
         self.wmark_promo = 0
         self.watermark_boost = 0
+        self.boost_factor = 15000
         self.lowmem_reserve: tuple[int, ...] = ()
         self.pcp_batch = 1
         self.pcp_high = 0

@@ -1,0 +1,636 @@
+"""The page allocator: zonelist walk, per-CPU lists, buddy lists, and what is refused (mm/page_alloc.c)."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from . import alloc_flags as af
+from . import slowpath
+from .errors import KernelBug
+from .events import ALLOC, FREE, PCP_TAKE, REQUEST, RESERVE_HIGHATOMIC, ZONE_SKIPPED
+from .fallback import bad_free
+
+# Names that begin with two underscores are mangled inside a class.
+from .gfp import __GFP_COMP as COMP
+from .gfp import __GFP_KSWAPD_RECLAIM as KSWAPD_RECLAIM
+from .gfp import __GFP_THISNODE as THISNODE
+from .gfp import gfp_migratetype, gfp_zone
+from .memmap import IN_USE, IN_USE_LRU, ORDER_MASK, RESERVED, UNKNOWN, MemMap
+from .migratetype import HIGHATOMIC, ISOLATE, MOVABLE, PCPTYPES, RECLAIMABLE, UNMOVABLE
+from .mmzone import Zone
+from .pcp import PUT, PerCpuPages, drain_all, list_index, take
+from .rules.allocator import AllocatorRules
+from .zone_lists import ZoneLists
+
+Emit = Callable[[tuple[Any, ...]], None]
+
+
+class Reclaim(Protocol):
+    """What the slow path asks for when marks are not met: vmscan, compaction and the OOM killer."""
+
+    def wake_kswapd(self, nid: int, highest_zoneidx: int, order: int, gfp: int) -> None:
+        """Wake the node's kswapd (wakeup_kswapd)."""
+
+    def compact(self, order: int, gfp: int, highest_zoneidx: int, nid: int) -> bool:
+        """Compact; tell whether another look is worthwhile (try_to_compact_pages)."""
+
+    def reclaim(self, order: int, gfp: int, highest_zoneidx: int, nid: int) -> int:
+        """Reclaim directly and return the pages freed (try_to_free_pages)."""
+
+    def out_of_memory(self, order: int, gfp: int) -> bool:
+        """Kill a task; tell whether that made progress."""
+
+
+class PageAllocator:
+    """All zones' lists, and the way of a request through them.
+
+    Parameters
+    ----------
+    zones : sequence of Zone
+        Populated zones, by node and then by zone index.
+    memmap : MemMap
+    rules : AllocatorRules
+    cpu_node : sequence of int
+        Node of each cpu.
+    zone_names : sequence of str, optional
+        All zone types that this kernel has, in index order, empty ones too.
+    node_order : sequence of sequences of int, optional
+        For each node the nodes of its zonelist, itself first; by number if not given.
+    huge_order : int
+        Order of huge pages if the kernel has lists for them, else -1.
+    cma : bool
+        CONFIG_CMA.
+    grouping : bool
+        Page blocks are grouped by mobility.
+    per_cpu_lists : bool
+        False: every request goes to the buddy lists.
+
+    Attributes
+    ----------
+    zones : list of ZoneLists
+        ``zones[i].free_area`` are the buddy lists alone.
+    reclaim : Reclaim or None
+        What the slow path calls; None: nothing can be reclaimed.
+    failures : list of str
+        Failure reports, newest last.
+    """
+
+    def __init__(
+        self,
+        zones: Sequence[Zone],
+        memmap: MemMap,
+        rules: AllocatorRules,
+        *,
+        cpu_node: Sequence[int] = (0,),
+        zone_names: Sequence[str] = (),
+        node_order: Sequence[Sequence[int]] = (),
+        huge_order: int = 9,
+        cma: bool = False,
+        grouping: bool = True,
+        per_cpu_lists: bool = True,
+    ) -> None:
+        self.memmap = memmap
+        self.rules = rules
+        self.cpu_node = tuple(cpu_node)
+        self.zones = [ZoneLists(zone, memmap, rules, len(self.cpu_node)) for zone in zones]
+        self.zone_names = tuple(zone_names) or _names_of(zones)
+        self.cma = cma
+        self.grouping = grouping and rules.buddy.migrate_types
+        self.per_cpu_lists = per_cpu_lists and rules.pcp.lists > 0
+        self.reclaim: Reclaim | None = None
+        self.failures: list[str] = []
+        self.largest_order = rules.buddy.nr_orders - 1
+        # Only kernels with 14 lists keep huge pages on them.
+        self.huge_order = huge_order if rules.pcp.lists > PCPTYPES and self.per_cpu_lists else -1
+        self.state = memmap.state
+        self.shift = memmap.pageblock_order
+        self._put = PUT.get(rules.pcp.scheme, PUT["fixed"])
+        nodes = sorted({zone.nid for zone in zones})
+        self.node_order = [tuple(order) for order in node_order] or [
+            (nid, *(other for other in nodes if other != nid)) for nid in range(max(nodes, default=0) + 1)
+        ]
+        self.populated = {(live.zone.nid, live.zone.index) for live in self.zones if live.zone.present}
+        self._walks: dict[tuple[int, int, bool], list[ZoneLists]] = {}
+        self._requests: dict[int, tuple[int, int, int]] = {}
+        #: The fast path of a request that was seen before: (gfp, order, nid, cpu) to what it needs. A cache, no state.
+        self._plans: dict[tuple[int, int, int | None, int], tuple[Any, ...]] = {}
+        self.observed_events: Emit | None = None
+        self.decisions: Emit | None = None
+        self._on_change: Callable[[int, int], None] | None = None
+        self._starts: list[int] = []
+        self._owners: list[ZoneLists] = []
+        for live in self.zones:
+            live.free_area.pcp_huge = self.huge_order
+            live.free_area.pcp_largest = rules.pcp.largest_order if self.per_cpu_lists else -1
+            if not rules.watermark.boosts:
+                live.zone.boost_factor = 0
+            self._own(live, live.zone.start_pfn, live.zone.end_pfn)
+            first = live.zone.start_pfn >> self.shift
+            last = (live.zone.end_pfn - 1 >> self.shift) + 1
+            mt = MOVABLE if self.grouping else UNMOVABLE
+            memmap.types[first:last] = bytes((mt,)) * (last - first)
+
+    # Which zone
+
+    def _own(self, live: ZoneLists, start: int, end: int) -> None:
+        if end > start:
+            at = bisect_right(self._starts, start)
+            self._starts.insert(at, start)
+            self._owners.insert(at, live)
+
+    def zone_of(self, pfn: int) -> ZoneLists:
+        """Return the zone that a frame belongs to.
+
+        Raises
+        ------
+        KernelBug
+            If there is no such frame.
+        """
+        at = bisect_right(self._starts, pfn) - 1
+        if at >= 0 and pfn < self._owners[at].zone.end_pfn:
+            return self._owners[at]
+        raise bad_free(self.memmap, pfn if pfn < 0 else self.memmap.max_pfn + abs(pfn), 0)
+
+    def zone_index(self, name: str) -> int:
+        """Return the index of the zone type that a request's GFP flags lead to in this configuration."""
+        names = self.zone_names
+        if name in names:
+            return names.index(name)
+        if name == "Movable" and "HighMem" in names:
+            return names.index("HighMem")
+        return names.index("Normal") if "Normal" in names else len(names) - 1
+
+    def walk(self, nid: int, highest_zoneidx: int, this_node: bool = False) -> list[ZoneLists]:
+        """Return the zones of a zonelist up to an index, in the order in which they are tried."""
+        key = (nid, highest_zoneidx, this_node)
+        found = self._walks.get(key)
+        if found is None:
+            order = self.node_order[nid] if nid < len(self.node_order) else self.node_order[0]
+            found = self._walks[key] = [
+                live
+                for node in (order[:1] if this_node else order)
+                for live in reversed(self.zones)
+                if live.zone.nid == node and live.zone.index <= highest_zoneidx and live.zone.present
+            ]
+        return found
+
+    def read_gfp(self, gfp: int) -> tuple[int, int, int]:
+        """Return migrate type, highest zone index and the fast path's alloc_flags of GFP flags."""
+        known = self._requests.get(gfp)
+        if known is None:
+            mt = gfp_migratetype(gfp) if self.grouping else UNMOVABLE
+            flags = af.WMARK_LOW
+            if self.cma and mt == MOVABLE:
+                flags |= af.CMA
+            if gfp & KSWAPD_RECLAIM:
+                flags |= af.KSWAPD
+            known = self._requests[gfp] = mt, self.zone_index(gfp_zone(gfp)), flags
+        return known
+
+    # Listening
+
+    def listen(
+        self,
+        trace: Emit | None = None,
+        decide: Emit | None = None,
+        on_change: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """Tell events, decisions and changed blocks (pfn, order) to someone, or to nobody again.
+
+        Parameters
+        ----------
+        trace : callable, optional
+            Takes events that the kernel has tracepoints for.
+        decide : callable, optional
+            Takes decisions (system ``sim``).
+        on_change : callable, optional
+            Takes pfn and order of every block that changes hands.
+        """
+        self.observed_events = trace
+        self.decisions = decide
+        self._on_change = on_change
+        for live in self.zones:
+            live.free_area.trace = trace
+            live.free_area.decide = decide
+        self._plans.clear()
+
+    @property
+    def observed(self) -> bool:
+        """Whether anybody listens: then no request takes the fast path."""
+        return bool(self.observed_events or self.decisions or self._on_change)
+
+    def marks_changed(self) -> None:
+        """Forget what was computed from watermarks, reserves, boosts or list sizes."""
+        self._plans.clear()
+
+    # Boot
+
+    def free_boot_range(self, zone: int, start_pfn: int, end_pfn: int) -> int:
+        """Hand frames that were never used over to a zone, as memblock does; return their number."""
+        live = self.zones[zone]
+        live.free_area.free_boot_range(start_pfn, end_pfn)
+        live.nr_free_pages += end_pfn - start_pfn
+        if self._on_change:
+            self._on_change(start_pfn, (end_pfn - start_pfn).bit_length())
+        return end_pfn - start_pfn
+
+    def reserve_range(self, start_pfn: int, end_pfn: int) -> None:
+        """Mark frames as reserved: boot took them, and they can't be freed."""
+        self.state[start_pfn:end_pfn] = bytes((RESERVED,)) * (end_pfn - start_pfn)
+
+    def free_reserved(self, start_pfn: int, end_pfn: int) -> int:
+        """Give frames back that boot had taken, page by page (free_reserved_area); return their number."""
+        for pfn in range(start_pfn, end_pfn):
+            live = self.zone_of(pfn)
+            self.state[pfn] = IN_USE
+            live.zone.managed += 1
+            self.free_pages(pfn, 0)
+        return end_pfn - start_pfn
+
+    def setup_per_cpu_pageset(self) -> None:
+        """Give every cpu's lists the sizes that the zones have now."""
+        for live in self.zones:
+            zone = live.zone
+            for pcp in live.pcps:
+                pcp.resize(zone.pcp_batch, zone.pcp_high, max(zone.pcp_high_max, zone.pcp_high))
+        self._plans.clear()
+
+    # Allocating
+
+    def alloc_pages(
+        self, gfp: int, order: int = 0, nid: int | None = None, cpu: int = 0, nodemask: frozenset[int] | None = None
+    ) -> int:
+        """Allocate 2^order pages.
+
+        Parameters
+        ----------
+        gfp : int
+        order : int
+        nid : int, optional
+            Preferred node; the cpu's if not given.
+        cpu : int
+        nodemask : frozenset of int, optional
+            Nodes that a memory policy allows.
+
+        Returns
+        -------
+        int
+            First pfn; -1 if the request failed.
+
+        Raises
+        ------
+        ValueError
+            For a negative order, GFP flags that contradict each other, or a cpu or node that is not there.
+        """
+        plan = self._plans.get((gfp, order, nid, cpu))
+        if plan is not None and nodemask is None:
+            pages, pcp, live, floor, size, code, whole = plan
+            if pages and live.nr_free_pages > floor and (size == 1 or whole):
+                pfn: int = pages.pop()
+                pcp.count -= size
+                if pcp.free_factor:
+                    pcp.free_factor >>= 1
+                if pcp.free_count:
+                    pcp.free_count >>= 1
+                self.state[pfn] = code
+                return pfn
+        return self._alloc_pages(gfp, order, nid, cpu, nodemask)
+
+    def _alloc_pages(self, gfp: int, order: int, nid: int | None, cpu: int, nodemask: frozenset[int] | None) -> int:
+        if order < 0 or not 0 <= cpu < len(self.cpu_node):
+            raise ValueError(f"order {order} or cpu {cpu} is not there")
+        node = self.cpu_node[cpu] if nid is None else nid
+        mt, highest, flags = self.read_gfp(gfp)
+        if self.decisions:
+            self.decisions((REQUEST, cpu, order, gfp, mt, highest, node))
+        if order > self.largest_order:
+            return self._told(-1, order, mt, gfp, cpu)
+        zones = self.walk(node, highest, bool(gfp & THISNODE))
+        if nodemask is not None:
+            zones = [live for live in zones if live.zone.nid in nodemask]
+        if not zones:
+            return self._told(-1, order, mt, gfp, cpu)
+        pfn = self.get_page_from_freelist(zones, order, mt, highest, flags | self.nofragment(zones[0]), cpu)
+        if pfn < 0:
+            pfn = slowpath.alloc_pages_slowpath(self, zones, gfp, order, mt, highest, node, cpu)
+        elif nodemask is None and not self.observed:
+            self._plan(zones[0], gfp, order, nid, cpu, mt, highest)
+        return self._told(pfn, order, mt, gfp, cpu)
+
+    def _told(self, pfn: int, order: int, mt: int, gfp: int, cpu: int) -> int:
+        if self.observed_events:
+            self.observed_events((ALLOC, cpu, pfn, order, mt, gfp))
+        if self._on_change and pfn >= 0:
+            self._on_change(pfn, order)
+        return pfn
+
+    def _plan(self, live: ZoneLists, gfp: int, order: int, nid: int | None, cpu: int, mt: int, highest: int) -> None:
+        """Note how the same request goes next time, if it goes to the per-CPU lists of the preferred zone."""
+        area = live.free_area
+        if (
+            not self.pcp_allowed(order)
+            or self.cma
+            or live.nr_reserved_highatomic
+            or self.rules.pcp.scheme == "hot_cold"
+        ):
+            return
+        size = 1 << order
+        mark = live.mark(af.WMARK_HIGH if self.rules.watermark.tries_high_first else af.WMARK_LOW)
+        code = (IN_USE_LRU if mt == MOVABLE else IN_USE) | order
+        index = list_index(order, mt)
+        self._plans[gfp, order, nid, cpu] = (
+            live.pcps[cpu].lists[index], live.pcps[cpu], live, mark + live.reserve(highest) + size - 1, size, code,
+            area.heads[area.top_movable],
+        )  # fmt: skip
+
+    def pcp_allowed(self, order: int) -> bool:
+        """Tell whether the per-CPU lists hold blocks of an order (pcp_allowed_order)."""
+        return self.per_cpu_lists and (order <= self.rules.pcp.largest_order or order == self.huge_order)
+
+    def nofragment(self, preferred: ZoneLists) -> int:
+        """Return ALLOC_NOFRAGMENT where DMA32 should be used before page blocks of Normal are mixed."""
+        zone = preferred.zone
+        if not self.rules.watermark.avoids_mixing or zone.name != "Normal" or "DMA32" not in self.zone_names:
+            return 0
+        several = len({live.zone.nid for live in self.zones}) > 1
+        return 0 if several and (zone.nid, zone.index - 1) not in self.populated else af.NOFRAGMENT
+
+    def get_page_from_freelist(
+        self, zones: Sequence[ZoneLists], order: int, mt: int, highest: int, flags: int, cpu: int
+    ) -> int:
+        """Walk the zones; the first above its mark that yields a block gives it; -1 if none does."""
+        boost_before = [live.zone.watermark_boost for live in self.zones]
+        pfn = self._walk_zones(zones, order, mt, highest, flags, cpu)
+        if pfn < 0 and flags & af.NOFRAGMENT:
+            pfn = self._walk_zones(zones, order, mt, highest, flags & ~af.NOFRAGMENT, cpu)
+        if boost_before != [live.zone.watermark_boost for live in self.zones]:
+            self._plans.clear()
+        return pfn
+
+    def _walk_zones(self, zones: Sequence[ZoneLists], order: int, mt: int, highest: int, flags: int, cpu: int) -> int:
+        high_first = self.rules.watermark.tries_high_first
+        home = zones[0].zone.nid
+        for live in zones:
+            if flags & af.NOFRAGMENT and live.zone.nid != home:
+                # Locality is worth more than unmixed page blocks.
+                return -1
+            live.free_area.cpu = cpu
+            passed = False
+            if high_first and not live.below_high:
+                passed = live.watermark_fast(order, live.mark(af.WMARK_HIGH), highest, flags)
+                live.below_high = not passed
+            passed = passed or live.watermark_fast(order, live.mark(flags), highest, flags)
+            if not passed and not flags & af.NO_WATERMARKS:
+                self._skip(live, "watermark", cpu)
+                continue
+            pfn = self.rmqueue(live, order, mt, flags, cpu)
+            if pfn < 0:
+                self._skip(live, "no block", cpu)
+                continue
+            self.state[pfn] = (IN_USE_LRU if mt == MOVABLE else IN_USE) | order
+            if flags & af.HIGHATOMIC:
+                self.reserve_highatomic(live, pfn, order, cpu)
+            return pfn
+        return -1
+
+    def _skip(self, live: ZoneLists, why: str, cpu: int) -> None:
+        if self.decisions:
+            self.decisions((ZONE_SKIPPED, cpu, live.zone.nid, live.zone.name, why))
+
+    def rmqueue(self, live: ZoneLists, order: int, mt: int, flags: int, cpu: int) -> int:
+        """Take a block from a zone: the cpu's list first, then the buddy lists; -1 if there is none."""
+        pfn = -1
+        if self.pcp_allowed(order) and (not self.cma or flags & af.CMA or mt != MOVABLE):
+            pcp = live.pcps[cpu]
+            pfn = take(live, pcp, order, mt, flags)
+            if pfn >= 0 and self.decisions:
+                index = list_index(order, mt)
+                self.decisions((PCP_TAKE, cpu, live.zone.nid, live.zone.name, index, pfn, pcp.count))
+        if pfn < 0:
+            pfn = live.rmqueue_buddy(order, mt, flags, cpu)
+        area = live.free_area
+        if flags & af.KSWAPD and area.boosted:
+            area.boosted = False
+            if self.reclaim:
+                self.reclaim.wake_kswapd(live.zone.nid, live.zone.index, 0, 0)
+        return pfn
+
+    # High-atomic page blocks
+
+    def reserve_highatomic(self, live: ZoneLists, pfn: int, order: int, cpu: int) -> None:
+        """Keep the page block around a high-order atomic allocation for more of its kind."""
+        area = live.free_area
+        block = 1 << self.shift
+        limit = self.rules.watermark.highatomic_limit(live.zone.managed, block)
+        old = area.types[pfn >> self.shift]
+        if live.nr_reserved_highatomic >= limit or old not in (UNMOVABLE, MOVABLE, RECLAIMABLE):
+            return
+        if order < self.shift:
+            start = pfn & -block
+            if start < live.zone.start_pfn or start + block > live.zone.end_pfn:
+                return
+            area.set_types(start, block, HIGHATOMIC)
+            area.move_freepages(start, start + block, HIGHATOMIC)
+            live.nr_reserved_highatomic += block
+        else:
+            area.set_types(pfn, 1 << order, HIGHATOMIC)
+            live.nr_reserved_highatomic += 1 << order
+        self._plans.clear()
+        if self.decisions:
+            self.decisions((RESERVE_HIGHATOMIC, cpu, live.zone.nid, live.zone.name, pfn, live.nr_reserved_highatomic))
+
+    def unreserve_highatomic(self, zones: Iterable[ZoneLists], mt: int, force: bool) -> bool:
+        """Give one high-atomic page block back to a type before a request fails; tell whether pages moved."""
+        block = 1 << self.shift
+        for live in zones:
+            if not force and live.nr_reserved_highatomic <= block:
+                continue
+            area = live.free_area
+            for order in range(self.largest_order + 1):
+                code = (order + 1) << 4 | HIGHATOMIC
+                if not area.heads[code]:
+                    continue
+                pfn = area.first(code)
+                size = max(block, 1 << order)
+                live.nr_reserved_highatomic -= min(size, live.nr_reserved_highatomic)
+                start = pfn & -size
+                area.set_types(start, size, mt)
+                self._plans.clear()
+                if area.move_freepages(start, start + size, mt):
+                    return True
+        return False
+
+    # Freeing
+
+    def free_pages(self, pfn: int, order: int = 0, cpu: int = 0) -> None:
+        """Free a block that `alloc_pages` gave.
+
+        Raises
+        ------
+        KernelBug
+            If no block of that order in use begins there; nothing changes then.
+        """
+        state = self.state
+        if pfn < 0 or pfn >= self.memmap.max_pfn or order < 0:
+            raise bad_free(self.memmap, pfn, order)
+        code = state[pfn]
+        if code & ORDER_MASK != IN_USE | order:
+            if code != UNKNOWN:
+                raise bad_free(self.memmap, pfn, order)
+            state[pfn : pfn + (1 << order)] = bytes(1 << order)
+        live = self._owners[bisect_right(self._starts, pfn) - 1]
+        if self.observed_events or self._on_change:
+            self._tell_free(pfn, order, cpu)
+        mt = self.memmap.types[pfn >> self.shift]
+        if (
+            (order > 3 and order != self.huge_order)
+            or not self.per_cpu_lists
+            or (order > self.rules.pcp.largest_order and order != self.huge_order)
+        ):
+            live.free_block(pfn, order, cpu)
+            return
+        state[pfn] = 0xD0 | mt
+        if mt >= PCPTYPES:
+            if mt == ISOLATE:
+                state[pfn] = 0
+                live.free_one(pfn, order, mt, cpu)
+                return
+            mt = MOVABLE
+        self._put(live, live.pcps[cpu], pfn, order, mt)
+
+    def _tell_free(self, pfn: int, order: int, cpu: int) -> None:
+        if self.observed_events:
+            self.observed_events((FREE, cpu, pfn, order))
+        if self._on_change:
+            self._on_change(pfn, order)
+
+    def split_page(self, pfn: int, order: int) -> None:
+        """Make 2^order single pages of a block, to be freed one by one (split_page).
+
+        Raises
+        ------
+        KernelBug
+            If no block of that order in use begins there.
+        """
+        code = self.state[pfn]
+        if code & ORDER_MASK != IN_USE | order:
+            raise bad_free(self.memmap, pfn, order)
+        size = 1 << order
+        self.state[pfn : pfn + size] = bytes((code & 0xF0,)) * size
+
+    def alloc_pages_exact(self, pages: int, gfp: int, nid: int | None = None, cpu: int = 0) -> int:
+        """Allocate a number of pages that is no power of two (alloc_pages_exact): a block, less its end.
+
+        Returns
+        -------
+        int
+            First pfn; -1 if the request failed. Every page is freed by itself.
+        """
+        if pages < 1:
+            raise ValueError("alloc_pages_exact needs at least one page")
+        order = (pages - 1).bit_length()
+        pfn = self.alloc_pages(gfp & ~COMP, order, nid, cpu)
+        if pfn < 0:
+            return -1
+        self.split_page(pfn, order)
+        for rest in range(pfn + pages, pfn + (1 << order)):
+            self.free_to_tail(rest, cpu)
+        return pfn
+
+    def free_to_tail(self, pfn: int, cpu: int = 0) -> None:
+        """Free a single page past the per-CPU lists to the tail of the buddy lists (make_alloc_exact, FPI_TO_TAIL)."""
+        code = self.state[pfn]
+        if code & ORDER_MASK != IN_USE and code != UNKNOWN:
+            raise bad_free(self.memmap, pfn, 0)
+        live = self.zone_of(pfn)
+        self._tell_free(pfn, 0, cpu)
+        self.state[pfn] = 0
+        to_tail = self.rules.buddy.boot_to_tail
+        live.free_one(pfn, 0, self.memmap.types[pfn >> self.shift], cpu, to_tail)
+
+    def alloc_pages_bulk(self, gfp: int, count: int, nid: int | None = None, cpu: int = 0) -> list[int]:
+        """Allocate up to `count` single pages in one go from the local node (alloc_pages_bulk_noprof); may give fewer.
+
+        The mark is the low one plus `count`; amounts of the per-CPU lists are not adapted, and no event tells of
+        the pages. Where the zone can't give the first, one page is allocated the usual way.
+        """
+        mt, highest, flags = self.read_gfp(gfp)
+        node = self.cpu_node[cpu] if nid is None else nid
+        if count > 1 and self.per_cpu_lists:
+            for live in self.walk(node, highest, this_node=True):
+                if not live.watermark_fast(0, live.mark(flags) + count, highest, flags):
+                    continue
+                taken = self._bulk_from(live, mt, flags | self.nofragment(live), count, cpu)
+                if taken:
+                    return taken
+                break
+        pfn = self.alloc_pages(gfp, 0, nid, cpu)
+        return [pfn] if pfn >= 0 else []
+
+    def _bulk_from(self, live: ZoneLists, mt: int, flags: int, count: int, cpu: int) -> list[int]:
+        pcp = live.pcps[cpu]
+        factor, free_count = pcp.free_factor, pcp.free_count
+        taken = []
+        for _ in range(count):
+            pfn = take(live, pcp, 0, mt, flags)
+            if pfn < 0:
+                break
+            self.state[pfn] = IN_USE_LRU if mt == MOVABLE else IN_USE
+            if self._on_change:
+                self._on_change(pfn, 0)
+            taken.append(pfn)
+        pcp.free_factor, pcp.free_count = factor, free_count
+        return taken
+
+    # Lists that empty by themselves
+
+    def drain_local_pages(self, cpu: int, zone: int | None = None) -> None:
+        """Empty a cpu's lists (drain_pages)."""
+        for live in self.zones if zone is None else [self.zones[zone]]:
+            drain_all(live, live.pcps[cpu])
+
+    def drain_all_pages(self) -> None:
+        """Empty all cpus' lists (drain_all_pages)."""
+        for cpu in range(len(self.cpu_node)):
+            self.drain_local_pages(cpu)
+
+    # Saving
+
+    def save(self) -> tuple[Any, ...]:
+        """Copy all state: tables, lists, counters."""
+        return self.memmap.save(), tuple(live.save() for live in self.zones), tuple(self.failures)
+
+    checkpoint = save
+
+    def load(self, saved: tuple[Any, ...]) -> None:
+        """Bring all state back to what `save` copied."""
+        self.memmap.load(saved[0])
+        for live, kept in zip(self.zones, saved[1], strict=True):
+            live.load(kept)
+        self.failures[:] = saved[2]
+        self._plans.clear()
+
+    restore = load
+
+    def pcp(self, zone: int, cpu: int) -> PerCpuPages:
+        """Return a cpu's lists of a zone."""
+        return self.zones[zone].pcps[cpu]
+
+    def bug_if_free(self, pfn: int) -> None:
+        """Raise if a frame is not in use.
+
+        Raises
+        ------
+        KernelBug
+            As for a page that is freed twice.
+        """
+        if self.memmap.head_of(pfn) < 0:
+            raise KernelBug(f"BUG: Bad page state in process kmem  pfn:{pfn:05x}")
+
+
+def _names_of(zones: Sequence[Zone]) -> tuple[str, ...]:
+    """Name the zone types by index, as far as the zones show them."""
+    names: dict[int, str] = {zone.index: zone.name for zone in zones}
+    return tuple(names.get(index, "") for index in range(max(names, default=-1) + 1))

@@ -1,0 +1,36 @@
+"""All that the page allocator has to know of a kernel, picked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kmemwidgets.records import Version
+
+from . import gfp, page_alloc, pcp, watermark
+from .gfp import GfpRules
+from .page_alloc import BuddyRules
+from .pcp import PcpRules
+from .table import pick
+from .watermark import WatermarkRules
+
+
+@dataclass(frozen=True, slots=True)
+class AllocatorRules:
+    """The rules of one kernel version."""
+
+    version: Version
+    buddy: BuddyRules
+    pcp: PcpRules
+    watermark: WatermarkRules
+    gfp: GfpRules
+
+
+def allocator_rules(version: Version) -> AllocatorRules:
+    """Pick the page allocator's rules of a kernel."""
+    return AllocatorRules(
+        version,
+        pick(BuddyRules, page_alloc.TABLE, version),
+        pick(PcpRules, pcp.TABLE, version),
+        pick(WatermarkRules, watermark.TABLE, version),
+        pick(GfpRules, gfp.TABLE, version),
+    )

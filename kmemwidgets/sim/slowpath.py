@@ -1,0 +1,153 @@
+"""The slow path: reserves, kswapd, reclaim, and the failure report (__alloc_pages_slowpath)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from . import alloc_flags as af
+from .events import KSWAPD_WAKE, SLOWPATH
+from .gfp import (
+    __GFP_DIRECT_RECLAIM,
+    __GFP_FS,
+    __GFP_KSWAPD_RECLAIM,
+    __GFP_MEMALLOC,
+    __GFP_NOFAIL,
+    __GFP_NOMEMALLOC,
+    __GFP_NORETRY,
+    __GFP_NOWARN,
+    __GFP_RETRY_MAYFAIL,
+    __GFP_THISNODE,
+    format_gfp,
+)
+from .migratetype import MOVABLE
+from .pcp import COSTLY_ORDER
+
+if TYPE_CHECKING:
+    from .page_alloc import PageAllocator
+    from .zone_lists import ZoneLists
+
+MAX_RECLAIM_RETRIES = 16
+
+
+def alloc_pages_slowpath(
+    allocator: PageAllocator,
+    zones: Sequence[ZoneLists],
+    gfp: int,
+    order: int,
+    mt: int,
+    highest: int,
+    nid: int,
+    cpu: int,
+) -> int:
+    """Try the reserves, then reclaim, then give up with a report; -1 if the request fails."""
+    flags = allocator.rules.gfp.alloc_flags(gfp, order, False)
+    if allocator.cma and mt == MOVABLE:
+        flags |= af.CMA
+    _step(allocator, "reserves", flags, cpu)
+    if gfp & __GFP_KSWAPD_RECLAIM:
+        _wake_kswapds(allocator, zones, gfp, order, highest, cpu)
+    pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
+    if pfn >= 0:
+        return pfn
+    reclaim = allocator.reclaim
+    can_reclaim = bool(gfp & __GFP_DIRECT_RECLAIM)
+    costly = order > COSTLY_ORDER
+    if reclaim and can_reclaim and (costly or (order > 0 and mt != MOVABLE)):
+        _step(allocator, "compact", flags, cpu)
+        if reclaim.compact(order, gfp, highest, nid):
+            pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
+            if pfn >= 0:
+                return pfn
+    if gfp & __GFP_MEMALLOC and not gfp & __GFP_NOMEMALLOC:
+        flags = af.NO_WATERMARKS
+        pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
+    if pfn < 0 and reclaim and can_reclaim:
+        pfn = _reclaim(allocator, zones, gfp, order, mt, highest, nid, cpu, flags)
+    if pfn < 0 and not gfp & __GFP_NOWARN:
+        allocator.failures.append(report(allocator, gfp, order))
+    return pfn
+
+
+def _reclaim(
+    allocator: PageAllocator,
+    zones: Sequence[ZoneLists],
+    gfp: int,
+    order: int,
+    mt: int,
+    highest: int,
+    nid: int,
+    cpu: int,
+    flags: int,
+) -> int:
+    """Reclaim and look again until that makes no more progress."""
+    reclaim = allocator.reclaim
+    assert reclaim is not None
+    without_progress = 0
+    costly = order > COSTLY_ORDER
+    while True:
+        _step(allocator, "direct reclaim", flags, cpu)
+        progress = reclaim.reclaim(order, gfp, highest, nid)
+        pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
+        if pfn < 0:
+            # Pages may be stuck on high-atomic blocks or on other cpus' lists.
+            allocator.unreserve_highatomic(zones, mt, force=False)
+            allocator.drain_all_pages()
+            pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
+        if pfn < 0 and order and reclaim.compact(order, gfp, highest, nid):
+            pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
+        if pfn >= 0:
+            return pfn
+        if gfp & __GFP_NORETRY or (costly and not gfp & __GFP_RETRY_MAYFAIL):
+            return -1
+        without_progress = 0 if progress and not costly else without_progress + 1
+        if without_progress <= MAX_RECLAIM_RETRIES and progress:
+            continue
+        if allocator.unreserve_highatomic(zones, mt, force=True):
+            continue
+        may_kill = not costly and gfp & __GFP_FS and not gfp & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)
+        if may_kill and reclaim.out_of_memory(order, gfp):
+            without_progress = 0
+            continue
+        if gfp & __GFP_NOFAIL:
+            # The kernel loops for ever; the machine has nothing that would change in the meantime.
+            return allocator.get_page_from_freelist(zones, order, mt, highest, af.NO_WATERMARKS, cpu)
+        return -1
+
+
+def _wake_kswapds(
+    allocator: PageAllocator, zones: Sequence[ZoneLists], gfp: int, order: int, highest: int, cpu: int
+) -> None:
+    for nid in dict.fromkeys(live.zone.nid for live in zones):
+        if allocator.observed_events is not None:
+            allocator.observed_events((KSWAPD_WAKE, cpu, nid, highest, order, gfp))
+        if allocator.reclaim:
+            allocator.reclaim.wake_kswapd(nid, highest, order, gfp)
+
+
+def _step(allocator: PageAllocator, step: str, flags: int, cpu: int) -> None:
+    if allocator.decisions is not None:
+        allocator.decisions((SLOWPATH, cpu, step, flags))
+
+
+def report(allocator: PageAllocator, gfp: int, order: int, comm: str = "kmem") -> str:
+    """Write the kernel's report of a failed request (warn_alloc, show_free_areas), its first lines."""
+    names = format_gfp(gfp, allocator.rules.version)
+    lines = [f"{comm}: page allocation failure: order:{order}, mode:{gfp:#x}({names}), nodemask=(null)"]
+    for live in allocator.zones:
+        zone = live.zone
+        lines.append(
+            f"Node {zone.nid} {zone.name} free:{live.nr_free_pages * 4}kB boost:{zone.watermark_boost * 4}kB "
+            f"min:{(zone.wmark_min + zone.watermark_boost) * 4}kB low:{(zone.wmark_low + zone.watermark_boost) * 4}kB "
+            f"high:{(zone.wmark_high + zone.watermark_boost) * 4}kB present:{zone.present * 4}kB "
+            f"managed:{zone.managed * 4}kB"
+        )
+        lines.append(f"lowmem_reserve[]: {' '.join(str(pages) for pages in zone.lowmem_reserve)}")
+    for live in allocator.zones:
+        parts = []
+        for at, row in enumerate(live.free_area.counts()):
+            letters = "".join("UMEHCI"[mt] for mt, count in enumerate(row) if count)
+            parts.append(f"{sum(row)}*{4 << at}kB" + (f" ({letters})" if letters else ""))
+        total = live.free_area.free_pages() * 4
+        lines.append(f"Node {live.zone.nid} {live.zone.name}: {' '.join(parts)} = {total}kB")
+    return "\n".join(lines)
