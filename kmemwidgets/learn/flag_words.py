@@ -6,98 +6,13 @@ import re
 from collections.abc import Mapping
 
 from kmemwidgets.records import KPF_NAMES, BadInput, Version, format_version, parse_version
+from kmemwidgets.records.page_words import KPF_WORDS, PAGE_WORDS
 from kmemwidgets.sim.rules import page_flags
 from kmemwidgets.sim.rules.table import pick
 
 from .explained import Explained, Word
 
 KINDS = ("page", "kpageflags", "vma")
-
-#: Flag of struct page -> meaning. The same words serve every kernel; which bit it is, the rules say.
-PAGE_WORDS: Mapping[str, str] = {
-    "locked": "locked for exclusive access, during I/O or while it is moved or freed",
-    "error": "an I/O error happened on this page",
-    "referenced": "was used not long ago; reclaim gives it another chance",
-    "uptodate": "its content is valid: the read from disk is done",
-    "dirty": "its content is newer than the one on disk and must be written before the page can be reclaimed",
-    "lru": "stands on one of the lists that reclaim walks",
-    "active": "stands on the active one of its two lists",
-    "slab": "belongs to the slab allocator",
-    "highmem": "lies in high memory, without a permanent kernel address",
-    "checked": "for the file system's own use",
-    "skip": "for the architecture's own use",
-    "launder": "is being written out by reclaim",
-    "fs_1": "for the file system's own use",
-    "workingset": "belongs to the working set: it was reclaimed too early once",
-    "waiters": "somebody sleeps until the page is unlocked or written",
-    "owner_priv_1": "for its owner; for an anonymous page: it is in the swap cache",
-    "owner_2": "for its owner",
-    "arch_1": "for the architecture's own use",
-    "arch_2": "for the architecture's own use (arm64: its memory tags are valid)",
-    "arch_3": "for the architecture's own use",
-    "reserved": "not managed by the page allocator: kernel image, firmware, a hole",
-    "private": "page->private points to data of its owner, such as buffer heads",
-    "private_2": "second flag for the page's owner; network file systems use it",
-    "writeback": "is being written to its disk now",
-    "nosave": "is left out of a hibernation image",
-    "nosave_free": "is free and left out of a hibernation image",
-    "compound": "belongs to a block of several pages allocated as one",
-    "head": "first page of a block allocated as one",
-    "swapcache": "has a copy, or a place, in the swap area",
-    "mappedtodisk": "has blocks on the disk",
-    "reclaim": "is to be freed as soon as it is written",
-    "swapbacked": "goes to swap, not to a file, when reclaimed: anonymous or shared memory",
-    "unevictable": "can't be reclaimed: locked by mlock, or in a ramfs",
-    "mlocked": "locked in memory by mlock",
-    "dropbehind": "is dropped from the page cache as soon as its I/O is done",
-    "hwpoison": "hardware found an error in it: never touched again",
-    "uncached": "mapped without caching",
-    "young": "was accessed since idle tracking looked last",
-    "idle": "was not accessed since idle tracking looked last",
-    "skip_kasan_poison": "is not tagged by KASAN when it is freed",
-}
-
-#: Bits of /proc/kpageflags -> meaning (Documentation/admin-guide/mm/pagemap.rst).
-KPF_WORDS: Mapping[str, str] = {
-    "LOCKED": PAGE_WORDS["locked"],
-    "ERROR": PAGE_WORDS["error"],
-    "REFERENCED": PAGE_WORDS["referenced"],
-    "UPTODATE": PAGE_WORDS["uptodate"],
-    "DIRTY": PAGE_WORDS["dirty"],
-    "LRU": PAGE_WORDS["lru"],
-    "ACTIVE": PAGE_WORDS["active"],
-    "SLAB": PAGE_WORDS["slab"],
-    "WRITEBACK": PAGE_WORDS["writeback"],
-    "RECLAIM": PAGE_WORDS["reclaim"],
-    "BUDDY": "is free, in a block on the buddy lists",
-    "MMAP": "is mapped into at least one process",
-    "ANON": "is anonymous: it belongs to no file",
-    "SWAPCACHE": PAGE_WORDS["swapcache"],
-    "SWAPBACKED": PAGE_WORDS["swapbacked"],
-    "COMPOUND_HEAD": PAGE_WORDS["head"],
-    "COMPOUND_TAIL": "a further page of a block allocated as one",
-    "HUGE": "belongs to a hugetlb page",
-    "UNEVICTABLE": PAGE_WORDS["unevictable"],
-    "HWPOISON": PAGE_WORDS["hwpoison"],
-    "NOPAGE": "there is no page frame at this number",
-    "KSM": "is shared by processes because its content is the same (KSM)",
-    "THP": "belongs to a transparent huge page",
-    "OFFLINE": "is taken out of use, by memory hotplug or a balloon",
-    "ZERO_PAGE": "is the page of zeros that untouched memory is read from",
-    "IDLE": PAGE_WORDS["idle"],
-    "PGTABLE": "holds a page table",
-    "RESERVED": PAGE_WORDS["reserved"],
-    "MLOCKED": PAGE_WORDS["mlocked"],
-    "OWNER_2": PAGE_WORDS["owner_2"],
-    "PRIVATE": PAGE_WORDS["private"],
-    "PRIVATE_2": PAGE_WORDS["private_2"],
-    "OWNER_PRIVATE": PAGE_WORDS["owner_priv_1"],
-    "ARCH": PAGE_WORDS["arch_1"],
-    "UNCACHED": PAGE_WORDS["uncached"],
-    "SOFTDIRTY": "was written since the soft-dirty bits were cleared",
-    "ARCH_2": PAGE_WORDS["arch_2"],
-    "ARCH_3": PAGE_WORDS["arch_3"],
-}
 
 #: Two letters of a VmFlags line of smaps -> name, meaning (fs/proc/task_mmu.c: show_smap_vma_flags).
 VMA_WORDS: Mapping[str, tuple[str, str]] = {

@@ -20,7 +20,7 @@ from .snapshot import (
     VmStat,
     ZoneInfo,
 )
-from .source import Changes, Source
+from .source import Changes, FrameSource, Source
 from .spec import MachineSpec, MemoryRange, NodeRange
 from .version import TREES, Version, format_version, parse_version
 
@@ -32,6 +32,7 @@ __all__ = [
     "BadInput",
     "Changes",
     "FrameInfo",
+    "FrameSource",
     "FrameTable",
     "FreeArea",
     "MachineSpec",

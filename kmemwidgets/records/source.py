@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from .frames import FrameInfo
+from .frames import FrameInfo, FrameTable
 from .snapshot import Snapshot
 
 
@@ -49,3 +49,18 @@ class Source(Protocol):
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` after each change (it must be quick); return a function that stops that."""
+
+
+@runtime_checkable
+class FrameSource(Protocol):
+    """What a Source also is where its frames change: it shows them without copying them.
+
+    A widget follows four million frames change by change, so it can't afford a
+    snapshot for each.
+    """
+
+    def frame_table(self, kind: str = "flags") -> FrameTable | None:
+        """Return the frames as they are now; `codes` may be live, to be read at once. None: not known.
+
+        A code, once in the palette, keeps its meaning; new ones are added behind.
+        """

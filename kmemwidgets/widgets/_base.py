@@ -14,10 +14,12 @@ import traitlets
 
 from kmemwidgets.records import Snapshot, Source
 
+from . import glossary
 from ._picture import image
 from ._wire import Pace, Wire
 from .focus import Focus
 from .source import as_source
+from .strings import text
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ class Gesture:
 
 
 HELP = Gesture("help", "Show this table", "click ?", ("?",))
+UNDO = Gesture("undo", "Take the last step back", "click ↶", ("u",), "undo", "undo")
+RESET = Gesture("reset", "Back to the start", "click ⟲", ("r",), "reset", "reset")
 
 
 class KmemWidget(anywidget.AnyWidget):
@@ -78,8 +82,8 @@ class KmemWidget(anywidget.AnyWidget):
     GESTURES: ClassVar[tuple[Gesture, ...]] = (HELP,)
     #: The /proc files whose text it understands.
     TAKES: ClassVar[tuple[str, ...]] = ()
-    #: Words that it explains: term -> meaning.
-    TERMS: ClassVar[Mapping[str, str]] = {}
+    #: Words of the glossary that it explains on hover and on focus (``data-term``), in lower case.
+    TERMS: ClassVar[tuple[str, ...]] = ()
 
     # Also for a widget whose making failed: ipywidgets closes it all the same.
     _unsubscribe: Callable[[], None] | None = None
@@ -128,6 +132,11 @@ class KmemWidget(anywidget.AnyWidget):
         """Return an SVG of what is shown, for a reader without a kernel; empty: none."""
         return ""
 
+    def terms(self) -> dict[str, str]:
+        """Return the words that it explains, with their meanings."""
+        meanings = glossary.words()
+        return {term: meanings[term] for term in self.TERMS}
+
     def send_all(self) -> None:
         """Send everything to the front end."""
         self._wire.full(self.data())
@@ -155,6 +164,14 @@ class KmemWidget(anywidget.AnyWidget):
     def clear_selection(self) -> None:
         """Choose nothing."""
         self.focus.clear()
+
+    def undo(self) -> None:
+        """Take the source's last step back."""
+        self._verb("undo")
+
+    def reset(self) -> None:
+        """Bring the source back to its start."""
+        self._verb("reset")
 
     def refresh(self) -> None:
         """Send the front end everything once more."""
@@ -196,7 +213,7 @@ class KmemWidget(anywidget.AnyWidget):
                 {**asdict(gesture), "off": bool(gesture.verb and gesture.verb not in verbs)}
                 for gesture in self.GESTURES
             ],
-            "terms": dict(self.TERMS),
+            "terms": self.terms(),
         }
 
     def _receive(self, _widget: object, content: Mapping[str, Any], _buffers: Sequence[memoryview]) -> None:
@@ -215,6 +232,12 @@ class KmemWidget(anywidget.AnyWidget):
     def _answer(self, content: Mapping[str, Any]) -> None:
         """Take a message of a kind that only this widget has."""
         raise ValueError(f"unknown message {dict(content)!r}")
+
+    def _verb(self, name: str, **args: Any) -> Any:
+        verb = self._source.verbs.get(name)
+        if verb is None:
+            raise ValueError(text("shell.noverb", verb=name))
+        return verb(**args)
 
     def _do(self, name: str, args: Mapping[str, Any]) -> None:
         for gesture in self.GESTURES:

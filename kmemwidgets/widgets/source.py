@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-from kmemwidgets.records import BadInput, Changes, FrameInfo, FrameTable, Snapshot, Source
+from kmemwidgets.records import BadInput, Changes, FrameInfo, FrameSource, FrameTable, Snapshot, Source
 
 #: /proc file -> the Snapshot field that its parsed record fills.
 TEXT_FIELDS = MappingProxyType(
@@ -24,14 +24,6 @@ TEXT_FIELDS = MappingProxyType(
         "maps": "vmas",
     }
 )
-
-
-@runtime_checkable
-class FrameSource(Protocol):
-    """A source that can show its frames without copying them (a simulated machine)."""
-
-    def frame_table(self, kind: str = "flags") -> FrameTable | None:
-        """Return the frames as they are now; `codes` may be live, to be read at once. None: not known."""
 
 
 class StaticSource:

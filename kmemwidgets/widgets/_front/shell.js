@@ -33,6 +33,13 @@ export function openShell({ model, el, signal, handlers = {}, onTheme = () => {}
   const help = helpPanel(about, root, signal);
   root.append(help.panel);
   const all = { help: help.toggle, ...handlers };
+  const say = (words) => {
+    if (live.textContent !== words) live.textContent = words;
+  };
+  for (const gesture of about.gestures) {
+    if (gesture.verb && !gesture.off) all[gesture.name] ??= () => ask(model, gesture.name);
+    if (gesture.off) all[gesture.name] = () => say(text("shell.noverb", { verb: gesture.says }));
+  }
   bindKeys({ root, about, handlers: all, signal });
   bindTerms({ root, about, signal });
   followTheme({ root, model, signal, onChange: onTheme });
@@ -67,9 +74,7 @@ export function openShell({ model, el, signal, handlers = {}, onTheme = () => {}
       subtitle.textContent = words;
     },
     /** Say something to a screen reader, and to whoever looks. */
-    say(words) {
-      if (live.textContent !== words) live.textContent = words;
-    },
+    say,
     handlers: all,
   };
 }
@@ -95,7 +100,9 @@ export function ask(model, gesture, args = {}) {
 
 /** A button that has words as well as a sign. */
 export function button({ label, says, onClick, gesture, about, pressed }) {
-  const keys = about?.gestures.find((each) => each.name === gesture)?.keys ?? [];
+  const entry = about?.gestures.find((each) => each.name === gesture);
+  const keys = entry?.keys ?? [];
+  if (entry?.off) says = text("shell.noverb", { verb: says });
   const made = element("button", {
     type: "button",
     class: "kmem-button",
@@ -104,6 +111,7 @@ export function button({ label, says, onClick, gesture, about, pressed }) {
     "aria-label": says,
     "aria-pressed": pressed === undefined ? null : String(pressed),
     "data-gesture": gesture,
+    "aria-disabled": entry?.off ? "true" : null,
   });
   made.addEventListener("click", onClick);
   return made;
@@ -192,11 +200,12 @@ function helpPanel(about, root, signal) {
 
 // Elements with data-term="..." show that word's meaning (about.terms) on hover and on focus.
 function bindTerms({ root, about, signal }) {
+  const key = (word) => word.dataset.term.toLowerCase();
   const tip = element("div", { class: "kmem-tip", role: "tooltip", id: `kmem-tip-${(serial += 1)}`, hidden: true });
   root.append(tip);
   const show = (event) => {
     const word = event.target.closest?.("[data-term]");
-    const meaning = word && about.terms[word.dataset.term];
+    const meaning = word && about.terms[key(word)];
     tip.hidden = !meaning;
     if (!meaning) return;
     tip.textContent = meaning;

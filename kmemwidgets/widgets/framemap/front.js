@@ -1,10 +1,10 @@
 // The frame map's front end: one view of it.
 
 import { element, fill, onceAFrame, download } from "../_front/dom.js";
-import { count, sizeWords } from "../_front/format.js";
+import { address, count, hex, sizeWords } from "../_front/format.js";
 import { text } from "../_front/strings.js";
 import { openFocus } from "../_front/focus.js";
-import { ask, openShell, put } from "../_front/shell.js";
+import { openShell, put } from "../_front/shell.js";
 import { themeColor } from "../_front/theme.js";
 import { openWire } from "../_front/wire.js";
 import { clampCamera, cellAt, fitCamera, zoomAt } from "./camera.js";
@@ -57,6 +57,7 @@ function openView({ model, el, signal, wire, focus, rasters }) {
     overview,
     card,
   );
+  const detail = element("div", { class: "kmem-framemap-detail", role: "group", "aria-label": text("framemap.flags") });
   const side = element("div", { class: "kmem-framemap-side" });
   let legend = null;
   let zones = null;
@@ -74,6 +75,7 @@ function openView({ model, el, signal, wire, focus, rasters }) {
     const [width, height] = size();
     const near = next && clampCamera(next, view.map, width, height);
     view.camera = near && near.scale > fitCamera(view.map, width, height).scale * 1.0001 ? near : null;
+    card.hidden = true;
     draw();
     clearTimeout(telling);
     telling = setTimeout(() => {
@@ -101,11 +103,18 @@ function openView({ model, el, signal, wire, focus, rasters }) {
     look({ x: place[0] + 0.5, y: place[1] + 0.5, scale: closer ? Math.max(now.scale, CLOSE) : now.scale });
   };
   const setCursor = (pfn, { follow = true } = {}) => {
+    card.hidden = true;
     view.cursor = Math.min(view.map.end - 1, Math.max(view.map.start, pfn));
     if (follow && !cursorPoint()) goTo(view.cursor);
-    shell.say(sentence(view.map, describe(view.map, wire.state.bytes, view.cursor)));
+    tellCursor();
     put(model, { cursor: view.cursor });
     draw();
+  };
+  const tellCursor = () => {
+    const frame = describe(view.map, wire.state.bytes, view.cursor);
+    shell.say(sentence(view.map, frame));
+    const words = frame?.words ?? [];
+    fill(detail, ...words.map((word) => element("span", { tabindex: "0", "data-term": word.toLowerCase(), text: word })));
   };
   const moveCursor = (columns, rows) => {
     if (view.cursor === null) return setCursor(view.map.start);
@@ -188,10 +197,12 @@ function openView({ model, el, signal, wire, focus, rasters }) {
     ["+", "framemap.zoom_in", "zoom_in"],
     ["−", "framemap.zoom_out", "zoom_out"],
     ["⤢", "framemap.fit", "fit"],
+    ["↶", "framemap.undo", "undo"],
+    ["⟲", "framemap.reset", "reset"],
     ["PNG", "framemap.png", "png"],
     ["SVG", "framemap.svg", "svg"],
   ]) {
-    shell.tool({ label, says: text(says), gesture, onClick: () => handlers[gesture]() });
+    shell.tool({ label, says: text(says), gesture, onClick: () => shell.handlers[gesture]() });
   }
   shell.body.classList.add("kmem-framemap-body");
   fill(shell.body, element("p", { class: "kmem-waiting", text: text("shell.waiting") }));
@@ -284,16 +295,14 @@ function openView({ model, el, signal, wire, focus, rasters }) {
     if (!frame) return;
     const swatch = element("span", { class: "kmem-framemap-swatch", "aria-hidden": "true" });
     swatch.style.background = frame.kind[view.theme];
-    const [head, ...rest] = sentence(view.map, frame).split(", ");
-    const [where, ...what] = [rest[0], rest[1], ...rest.slice(2)];
+    const where = { pfn: hex(frame.pfn), address: address(frame.pfn, view.map.page_size) };
     fill(
       card,
       element("div", { class: "kmem-framemap-card-kind" }, swatch, element("strong", { text: frame.kind.label })),
-      element("div", { class: "kmem-mono", text: `${head}, ${where}` }),
+      element("div", { class: "kmem-mono", text: text("framemap.frame", where) }),
       element("div", { text: frame.zone ? zoneWords(frame.zone) : "" }),
       element("div", { class: "kmem-framemap-flags" }, ...frame.words.map((word) => element("span", { text: word }))),
     );
-    void what;
     const box = host.getBoundingClientRect();
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     card.style.left = `${Math.max(0, x + 16 + card.offsetWidth > box.width ? x - card.offsetWidth - 12 : x + 16)}px`;
@@ -313,6 +322,7 @@ function openView({ model, el, signal, wire, focus, rasters }) {
     if (!view.map?.known) return;
     if (view.scene.chosen && !mine) {
       view.cursor = place.start;
+      tellCursor();
       if (view.camera && !cursorPoint()) goTo(place.start);
     } else if (!view.scene.chosen && !mine && place.zone !== undefined) {
       showZone(view.map.zones.find((zone) => zone.node === place.node && zone.zone === place.zone));
@@ -330,7 +340,9 @@ function openView({ model, el, signal, wire, focus, rasters }) {
   });
   model.on("change:cursor", () => {
     view.cursor = model.get("cursor");
-    if (view.map?.known) draw();
+    if (!view.map?.known) return;
+    if (view.cursor !== null) tellCursor();
+    draw();
   });
   model.on("change:color_by", () => {
     colorBy.value = model.get("color_by");
@@ -366,7 +378,7 @@ function openView({ model, el, signal, wire, focus, rasters }) {
       focus.set({ node: zone.node, zone: zone.zone });
     });
     fill(side, zones.node, legend.node);
-    fill(shell.body, host, side);
+    fill(shell.body, element("div", {}, host, detail), side);
     fill(colorBy, ...map.tables.map((name) => element("option", { value: name, text: text(`framemap.by.${name}`) })));
     colorBy.value = model.get("color_by");
     colorBy.hidden = map.tables.length < 2;
@@ -448,7 +460,6 @@ function openView({ model, el, signal, wire, focus, rasters }) {
   };
   ratioChanged();
   signal.addEventListener("abort", () => resized.disconnect());
-  void ask;
 }
 
 function opaque(color, theme) {

@@ -19,32 +19,43 @@ class Kind:
         In the legend.
     light, dark : str
         Its colour (#rrggbb) on light and on dark paper.
-    term : str
-        Its entry in the glossary, where it has one.
+    says : str
+        What frames of this kind are.
     """
 
     name: str
     label: str
     light: str
     dark: str
-    term: str = ""
+    says: str = ""
 
 
 #: Kinds of a table of flags. Hues after Okabe and Ito, which colour-blind people tell apart;
 #: free frames are the calm ground on which the others stand out.
 FLAG_KINDS: tuple[Kind, ...] = (
-    Kind("free", "free", "#dde5ec", "#2b343d"),
-    Kind("anon", "anonymous", "#d55e00", "#f07f2e"),
-    Kind("file", "file cache", "#0072b2", "#3f9fe6"),
-    Kind("shmem", "shared memory, tmpfs", "#56b4e9", "#9ad8fb"),
-    Kind("slab", "slab", "#e69f00", "#f2bd3d"),
-    Kind("pgtable", "page tables", "#b5408c", "#e68cc4"),
-    Kind("huge", "huge pages", "#6a4fc0", "#a993f5"),
-    Kind("kernel", "kernel, other", "#00875f", "#32bd92"),
-    Kind("reserved", "reserved", "#7b8794", "#76828f"),
-    Kind("bad", "poisoned or offline", "#141414", "#f7f7f7"),
-    Kind("hole", "hole", "#f6f7f9", "#191d22"),
-)
+    Kind("free", "free", "#dde5ec", "#2b343d",
+         "Frames that nobody uses, on the buddy allocator's lists."),
+    Kind("anon", "anonymous", "#d55e00", "#f07f2e",
+         "Memory of processes that belongs to no file: heaps, stacks, private copies."),
+    Kind("file", "file cache", "#0072b2", "#3f9fe6",
+         "Contents of files, kept so that they need not be read again."),
+    Kind("shmem", "shared, tmpfs", "#56b4e9", "#9ad8fb",
+         "Memory that processes share, and files of tmpfs: it has no disk but swap behind it."),
+    Kind("slab", "slab", "#e69f00", "#f2bd3d",
+         "Frames cut into objects of one size for the kernel's own use."),
+    Kind("pgtable", "page tables", "#b5408c", "#e68cc4",
+         "Frames that hold page tables."),
+    Kind("huge", "huge pages", "#6a4fc0", "#a993f5",
+         "Frames reserved as huge pages (hugetlb)."),
+    Kind("kernel", "kernel (other)", "#00875f", "#32bd92",
+         "Frames the kernel took for itself page by page: stacks, buffers, modules. They carry no flag of their own."),
+    Kind("reserved", "reserved", "#7b8794", "#76828f",
+         "Frames the page allocator never got: the kernel image, firmware, the array of struct page."),
+    Kind("bad", "poisoned or offline", "#141414", "#f7f7f7",
+         "Frames taken out of use, because they are broken or unplugged."),
+    Kind("hole", "hole", "#f6f7f9", "#191d22",
+         "There is no memory at these addresses."),
+)  # fmt: skip
 
 _INDEX = {kind.name: index for index, kind in enumerate(FLAG_KINDS)}
 

@@ -108,8 +108,10 @@ def draw_totals(snapshot: Snapshot) -> str:
             continue
         y += 24
         parts.append(words(f"node {zone.nid} {zone.name}", 14, y, fill=_INK))
-        for area in zone.free_area:
-            parts.append(words(f"{count(area.nr_free)}", 190 + 50 * area.order, y, fill=_INK, text_anchor="end"))
+        parts += [
+            words(count(area.nr_free), 190 + 50 * area.order, y, fill=_INK, text_anchor="end")
+            for area in zone.free_area
+        ]
     return svg(WIDTH, y + 16, *parts)
 
 

@@ -9,13 +9,14 @@ from typing import Any, ClassVar
 import traitlets
 
 from kmemwidgets.records import FrameInfo, FrameTable, Snapshot
+from kmemwidgets.records.page_words import KPF_WORDS
 from kmemwidgets.widgets._assemble import assemble, styles
-from kmemwidgets.widgets._base import HELP, Gesture, KmemWidget
+from kmemwidgets.widgets._base import HELP, RESET, UNDO, Gesture, KmemWidget
 from kmemwidgets.widgets._words import count, share, size
 from kmemwidgets.widgets.focus import Focus
 from kmemwidgets.widgets.source import frame_table
 
-from .kinds import Kind, kinds_of, words_of
+from .kinds import FLAG_KINDS, Kind, kinds_of, words_of
 from .layout import Layout, lay_out
 from .picture import draw, draw_totals
 
@@ -51,6 +52,7 @@ class FrameMap(KmemWidget):
     NAME = "framemap"
     TITLE = "Page frames"
     TAKES = ("buddyinfo", "zoneinfo")
+    TERMS = ("node", "zone", "page frame", "pfn", "order")
     GESTURES: ClassVar[tuple[Gesture, ...]] = (
         Gesture("left", "One frame to the left", "hover", ("ArrowLeft", "h"), "move"),
         Gesture("right", "One frame to the right", "hover", ("ArrowRight", "l"), "move"),
@@ -61,7 +63,7 @@ class FrameMap(KmemWidget):
         Gesture("home", "To the first frame", "click in the overview", ("Home",), "go_to"),
         Gesture("end", "To the last frame", "click in the overview", ("End",), "go_to"),
         Gesture("next_kind", "To the next frame of another kind", "hover", ("n",), "move"),
-        Gesture("zoom_in", "Closer", "wheel (with Ctrl, or when the map has the focus), double click", ("+", "="), "zoom"),
+        Gesture("zoom_in", "Closer", "double click; wheel with Ctrl or in the map", ("+", "="), "zoom"),
         Gesture("zoom_out", "Farther", "wheel", ("-", "_"), "zoom"),
         Gesture("fit", "The whole map", "click ⤢", ("0",), "fit"),
         Gesture("select", "Choose a frame", "click it", ("Enter", " "), "select"),
@@ -71,6 +73,8 @@ class FrameMap(KmemWidget):
         Gesture("color", "Colour by something else", "choose it in the list", ("c",), "color"),
         Gesture("png", "Save as PNG", "click PNG", ("p",), "save"),
         Gesture("svg", "Save as SVG", "click SVG", ("s",), "save"),
+        UNDO,
+        RESET,
         HELP,
     )  # fmt: skip
 
@@ -228,6 +232,11 @@ class FrameMap(KmemWidget):
 
     # What is sent ---------------------------------------------------------------------
 
+    def terms(self) -> dict[str, str]:
+        """Return what kinds and flags mean."""
+        kinds = {kind.name: kind.says for kind in FLAG_KINDS}
+        return {**super().terms(), **kinds, **{name.lower(): f"{name}: {says}" for name, says in KPF_WORDS.items()}}
+
     def data(self) -> dict[str, Any]:
         """Return all but the frames."""
         snapshot = self.snapshot
@@ -257,8 +266,7 @@ class FrameMap(KmemWidget):
             "bands": [list(band) for band in layout.bands],
             "height": layout.height,
             "kinds": [
-                {"name": kind.name, "label": kind.label, "light": kind.light, "dark": kind.dark, "term": kind.term}
-                for kind in kinds
+                {"name": kind.name, "label": kind.label, "light": kind.light, "dark": kind.dark} for kind in kinds
             ],
             "kind": list(codes),
             "words": [words_of(table, code) for code in range(len(table.palette))],
