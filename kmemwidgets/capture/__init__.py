@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .pasted import from_text
 from .recording import Capture
 
-__all__ = ["Capture"]
+__all__ = ["Capture", "from_text"]

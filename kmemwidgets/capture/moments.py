@@ -142,7 +142,7 @@ class _Builder:
         kinds = self.read("pagetypeinfo", pagetypeinfo.parse)
         of_zones = self.read("zoneinfo", zoneinfo.parse)
         blocks = self.read("buddyinfo", buddyinfo.parse)
-        zones = _zones(of_zones, blocks, kinds, lists)
+        zones = joined_zones(of_zones, blocks, kinds, lists)
         frames = self._frames()
         tables = _tables(zones, lists) if lists else {}
         if counts := self._counts():
@@ -241,7 +241,7 @@ class _Builder:
         )
 
 
-def _zones(
+def joined_zones(
     of_zones: zoneinfo.ZoneInfoFile | None,
     blocks: buddyinfo.BuddyInfo | None,
     kinds: pagetypeinfo.PageTypeInfo | None,
@@ -252,7 +252,8 @@ def _zones(
     by_lists = {(zone.nid, zone.name): zone for zone in lists.zones} if lists else {}
     zones = of_zones.zones if of_zones else tuple(map(_zone_of_lists, lists.zones)) if lists else ()
     if not zones:
-        zones = tuple(ZoneInfo(nid, name) for nid, name in by_order)
+        of_kinds = dict.fromkeys((nid, name) for nid, name, _ in kinds.free) if kinds else {}
+        zones = tuple(ZoneInfo(nid, name) for nid, name in by_order or of_kinds)
     joined: list[ZoneInfo] = []
     for zone in zones:
         key = (zone.nid, zone.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .diff import Difference, diff
 from .errors import BadInput
 from .events import TraceEvent
 from .frames import KPF, KPF_NAMES, FrameInfo, FrameTable, flag_names
@@ -31,6 +32,7 @@ __all__ = [
     "TREES",
     "BadInput",
     "Changes",
+    "Difference",
     "FrameInfo",
     "FrameSource",
     "FrameTable",
@@ -52,6 +54,7 @@ __all__ = [
     "Vma",
     "VmallocArea",
     "ZoneInfo",
+    "diff",
     "flag_names",
     "format_version",
     "parse_version",
