@@ -206,7 +206,8 @@ class Notebook:
         reply = self.page.evaluate(
             """async (expression) => {
                 const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-                const future = kernel.requestExecute({code: "", user_expressions: {r: expression}, store_history: false});
+                const asked = {code: "", user_expressions: {r: expression}, store_history: false};
+                const future = kernel.requestExecute(asked);
                 return (await future.done).content.user_expressions.r;
             }""",
             expression,

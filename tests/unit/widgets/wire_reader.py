@@ -1,0 +1,41 @@
+"""The receiving end of the wire in Python: the same rules as _front/wire.js."""
+
+from __future__ import annotations
+
+import zlib
+from array import array
+from typing import Any
+
+
+class Reader:
+    """What a view knows."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.seq = 0
+        self.data: dict[str, Any] | None = None
+        self.codes: bytearray | None = None
+
+    def take(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> str:
+        """Take in a message; return "full", "delta", "old" or "gap"."""
+        buffers = buffers or []
+        epoch, seq = message["epoch"], message["seq"]
+        if epoch < self.epoch or (epoch == self.epoch and seq <= self.seq):
+            return "old"
+        if message["kmem"] == "full":
+            self.epoch, self.seq, self.data = epoch, seq, message["data"]
+            self.codes = bytearray(zlib.decompress(buffers[0])) if buffers else None
+            return "full"
+        if epoch != self.epoch or message["prev"] != self.seq:
+            return "gap"
+        if buffers:
+            pairs = array("I", buffers[0])
+            codes = zlib.decompress(buffers[1]) if message["packed"] else bytes(buffers[1])
+            at = 0
+            for start, length in zip(pairs[::2], pairs[1::2], strict=True):
+                assert self.codes is not None
+                self.codes[start : start + length] = codes[at : at + length]
+                at += length
+        self.data = {**(self.data or {}), **message.get("data", {})}
+        self.seq = seq
+        return "delta"
