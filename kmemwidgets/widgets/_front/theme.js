@@ -54,6 +54,7 @@ export function followTheme({ root, model, signal, onChange }) {
     timers.forEach(clearTimeout);
   });
   look();
+  soon(); // a widget made while the theme changes
 }
 
 /** Value of a custom property of the shell, as the theme has it now. */

@@ -19,14 +19,22 @@ const GLIDE_MS = 260;
 const DRAG_PX = 4;
 const OVERVIEW_PX = 34;
 
-export const widget = { initialize, render };
+/** A model's state: the wire and the focus are shared by its views. */
+export const widget = () => {
+  let wire = null;
+  let focus = null;
+  return {
+    initialize({ model }) {
+      wire = openWire(model);
+      focus = openFocus(model, model.get("_kmem_id"));
+    },
+    render({ model, el, signal }) {
+      openView({ model, el, signal, wire, focus });
+    },
+  };
+};
 
-function initialize({ model }) {
-  model.kmemWire = openWire(model);
-  model.kmemFocus = openFocus(model, model.model_id);
-}
-
-function render({ model, el, signal }) {
+function openView({ model, el, signal, wire, focus }) {
   let spaces = [];
   let whole = 1n << 64n;
   let page = 4096n;
@@ -76,7 +84,7 @@ function render({ model, el, signal }) {
   const draw = onceAFrame(paint, signal);
   new ResizeObserver(draw).observe(stage);
 
-  model.kmemWire.subscribe((what, state) => {
+  wire.subscribe((what, state) => {
     spaces = state.data.spaces.map(readSpace);
     page = BigInt(state.data.page_size);
     whole = 1n << BigInt(state.data.bits);
@@ -95,7 +103,7 @@ function render({ model, el, signal }) {
     model.off("change:window", follow);
     cancelAnimationFrame(glide);
   });
-  model.kmemFocus.subscribe((place, mine) => {
+  focus.subscribe((place, mine) => {
     if (place.address === undefined) return;
     const address = BigInt(place.address);
     chosen = { space: mine && chosen ? chosen.space : 0, address };
@@ -154,7 +162,7 @@ function render({ model, el, signal }) {
   }
   function choose(space, address) {
     chosen = { space, address };
-    model.kmemFocus.set({ address: hex(address) });
+    focus.set({ address: hex(address) });
     draw();
   }
   function step(way) {

@@ -11,13 +11,20 @@ const SLAB_COLUMNS = 32;
 const MOST_CELLS = 512;
 const CURVE = { width: 640, height: 96 };
 
-export const widget = { initialize, render };
+/** A model's state: the wire is shared by its views. */
+export const widget = () => {
+  let wire = null;
+  return {
+    initialize({ model }) {
+      wire = openWire(model);
+    },
+    render({ model, el, signal }) {
+      openView({ model, el, signal, wire });
+    },
+  };
+};
 
-function initialize({ model }) {
-  model.kmemWire = openWire(model);
-}
-
-function render({ model, el, signal }) {
+function openView({ model, el, signal, wire }) {
   let data = null;
   const set = (size) => put(model, { size: Math.max(0, Math.min(2 ** 31, Math.round(size))) });
   const classes = () => data.classes.map(([size]) => size);
@@ -51,7 +58,7 @@ function render({ model, el, signal }) {
     model.on(`change:${name}`, draw);
     signal.addEventListener("abort", () => model.off(`change:${name}`, draw));
   }
-  model.kmemWire.subscribe((what, state) => {
+  wire.subscribe((what, state) => {
     data = state.data;
     shell.subtitle(data.subtitle);
     fill(request, ...data.requests.map(({ words }) => element("option", { text: words })));

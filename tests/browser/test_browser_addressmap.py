@@ -1,0 +1,131 @@
+"""AddressMap and KmallocPanel in a real JupyterLab: painted, used by mouse and by key, seen by Python."""
+
+from __future__ import annotations
+
+import pytest
+
+MAKE = """
+from kmemwidgets.records import Region, Snapshot
+from kmemwidgets.widgets import AddressMap, KmallocPanel
+layout = tuple(Region(start, end, name, space="virtual") for start, end, name in (
+    (0, 0x7ffffffff000, "user space"), (0x800000000000, 0xffff800000000000, "non-canonical"),
+    (0xffff888000000000, 0xffffc88000000000, "direct map"), (0xffffc90000000000, 0xffffe90000000000, "vmalloc/ioremap"),
+    (0xffffea0000000000, 0xffffeb0000000000, "vmemmap"), (0xffffffff80000000, 0xffffffffa0000000, "kernel text"),
+    (0xffffffffa0000000, 0xffffffffff000000, "<img src=x onerror=alert(1)> modules")))
+box = Snapshot("box", "x86_64", (6, 1, 192), cpus=2, layout=layout)
+"""
+
+
+@pytest.fixture(scope="module")
+def opened(lab_session):
+    """One notebook for all tests of this module."""
+    return lab_session.open("addressmap.ipynb", MAKE)
+
+
+@pytest.fixture
+def book(lab, opened):
+    lab.page.evaluate(
+        "name => { for (const panel of jupyterapp.shell.widgets('main')) "
+        "if (panel.title.label === name) jupyterapp.shell.activateById(panel.id); }",
+        "addressmap.ipynb",
+    )
+    opened.execute(MAKE)
+    return opened
+
+
+def test_the_map_zooms_by_key_and_tells_python(book):
+    out = book.run("m = AddressMap(box); m")
+    stage = out.locator(".kmem-address-stage")
+    out.locator(".kmem-address-label", has_text="direct map").click()
+    book.wait_python("hex(m.focus.address)", "'0xffff888000000000'")
+    stage.focus()
+    stage.press("ArrowUp")
+    book.wait_python("m.area(m.focus.address).name", "'hole'")
+    stage.press("ArrowUp")
+    book.wait_python("m.area(m.focus.address).name", "'vmalloc/ioremap'")
+    stage.press("Enter")
+    book.wait_python("int(m.window[0], 16) < 0xffffc90000000000 and int(m.window[1], 16) < 1 << 46", "True")
+    stage.press("Escape")
+    book.wait_python("m.window", "['0x0', '0x10000000000000000']")
+
+
+def test_python_moves_the_map_and_markup_is_text(book):
+    out = book.run("m = AddressMap(box); m")
+    out.locator(".kmem-address-label", has_text="onerror=alert(1)").first.wait_for()
+    assert out.locator("img").count() == 0
+    book.execute("_ = m.zoom_to('kernel text')")
+    out.locator(".kmem-address-trail", has_text="on screen").wait_for()
+    out.locator(".kmem-address-card", has_text="The kernel image itself.").wait_for()
+    book.page.wait_for_function(
+        "() => [...document.querySelectorAll('.kmem-address-trail')].some(e => e.textContent.includes('597.3 MiB'))"
+    )
+
+
+def test_the_search_finds_addresses_names_and_nothing(book):
+    out = book.run("m = AddressMap(box); m")
+    field = out.locator(".kmem-address-search")
+    field.fill("ffff888012345678")
+    field.press("Enter")
+    card = out.locator(".kmem-address-card")
+    card.get_by_text("0x12345678", exact=True).wait_for()
+    card.get_by_text("0xffffea000048d140", exact=True).wait_for()
+    field.fill("vmemmap")
+    field.press("Enter")
+    book.wait_python("m.area(m.focus.address).name", "'vmemmap'")
+    field.fill("no such area")
+    field.press("Enter")
+    out.locator(".kmem-live", has_text="Nothing found for no such area").wait_for(state="attached")
+
+
+def test_two_machines_share_a_window_and_the_table_lists_all(book):
+    out = book.run("m = AddressMap(box, beside=box); m")
+    out.locator(".kmem-address-column").nth(1).wait_for()
+    rows = out.locator(".kmem-address-table tbody tr")
+    book.wait_python("2 * len(m._spaces[0][1])", str(rows.count()))
+
+
+def test_the_wheel_zooms_and_a_drag_moves(book):
+    out = book.run("m = AddressMap(box); m.zoom_to('direct map'); m")
+    stage = out.locator(".kmem-address-stage")
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    before = book.python("m.window")
+    book.page.mouse.move(box["x"] + 120, box["y"] + 200)
+    book.page.mouse.wheel(0, -400)
+    book.page.wait_for_function("() => true")
+    book.wait_python(f"int(m.window[1], 16) < int({before}[1], 16)", "True")
+    low = book.python("int(m.window[0], 16)")
+    book.page.mouse.down()
+    book.page.mouse.move(box["x"] + 120, box["y"] + 260, steps=4)
+    book.page.mouse.up()
+    book.wait_python(f"int(m.window[0], 16) > {low}", "True")
+
+
+@pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
+def test_the_map_follows_the_theme(book, lab, theme):
+    lab.theme(theme)
+    out = book.run("m = AddressMap(box); m")
+    name = "dark" if "Dark" in theme else "light"
+    out.locator(f".kmem-addressmap[data-theme={name}]").wait_for()
+
+
+def test_kmalloc_answers_typing_keys_and_clicks(book):
+    out = book.run("k = KmallocPanel(box); k")
+    verdict = out.locator(".kmem-kmalloc-verdict")
+    field = out.locator("input[type=number]")
+    field.fill("129")
+    verdict.get_by_text("kmalloc-192 gives 192 bytes, 63 of them wasted (32.8 %).").wait_for()
+    book.wait_python("k.answer()", "'kmalloc(129, GFP_KERNEL): kmalloc-192, 192 bytes, 63 wasted (32.8 %)'")
+    stage = out.locator(".kmem-kmalloc-stage")
+    stage.focus()
+    stage.press("ArrowDown")
+    verdict.get_by_text("kmalloc-128 gives 128 bytes, 0 of them wasted (0.0 %).").wait_for()
+    stage.press("PageUp")
+    book.wait_python("k.size", "192")
+    out.locator(".kmem-kmalloc-class", has_text="kmalloc-2k").click()
+    book.wait_python("k.size", "2048")
+    out.locator("select").select_option(label="GFP_KERNEL_ACCOUNT")
+    book.wait_python("k.gfp", "1")
+    verdict.get_by_text("kmalloc-cg-2k gives 2,048 bytes").wait_for()
+    book.execute("_ = k.ask(20000, 0)")
+    verdict.get_by_text("8 pages (order 3)").wait_for()
