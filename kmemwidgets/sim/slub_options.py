@@ -144,7 +144,7 @@ def word_size(spec: MachineSpec) -> int:
 def tunables(rules: SlubRules, spec: MachineSpec) -> Tunables:
     """Gather what a machine's description says about all of its caches."""
     options = parse_options(rules, spec)
-    possible = dict(spec.extra).get("possible_cpus", "")
+    possible = dict(spec.extra).get("nr_cpu_ids", "")
     return Tunables(
         present_cpus=spec.cpus,
         possible_cpus=int(possible) if possible.isdigit() else spec.cpus,
