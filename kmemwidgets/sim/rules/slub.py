@@ -118,6 +118,8 @@ class SlubRules:
         Whether a hardened link is also mixed with the byte-swapped address where it lies.
     frozen_cpu_partial : bool
         Whether slabs on a cpu's partial list are frozen.
+    deactivate_reverses : bool
+        Whether a slab that a cpu gives up gets the cpu's free objects in reverse order.
     sheaf_capacity : callable (cache name) -> objects
         Objects in each of the per-cpu sheaves in front of the slabs; 0: none. Such a cache is never shared.
     option_prefixes : tuple of str
@@ -138,6 +140,7 @@ class SlubRules:
     free_pointer_arg: frozenset[str]
     swab_pointer: bool
     frozen_cpu_partial: bool
+    deactivate_reverses: bool
     sheaf_capacity: Callable[[str], int]
     option_prefixes: tuple[str, ...]
     orders_agree: bool
@@ -256,6 +259,14 @@ TABLE: tuple[Rule, ...] = (
     Rule(
         "frozen_cpu_partial", (6, 8), False, "they are not frozen, only off the node's list",
         "mm/slub.c, put_cpu_partial", ("source",),
+    ),
+    Rule(
+        "deactivate_reverses", (5, 6), True, "a cpu's free objects go back to their slab one by one",
+        "mm/slub.c, deactivate_slab",
+    ),
+    Rule(
+        "deactivate_reverses", (5, 12), False, "they go back as one chain",
+        "mm/slub.c, deactivate_slab", ("source",),
     ),
     Rule("sheaf_capacity", (5, 6), lambda _name: 0, "objects come from slabs only", "mm/slub.c, slab_alloc_node"),
     Rule(

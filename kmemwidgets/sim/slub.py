@@ -1,0 +1,507 @@
+"""SLUB: objects from slabs, each cpu with a slab of its own (mm/slub.c).
+
+A free list is a Python list whose last element goes out first. A slab's place and the lists it
+is on are kept in step by the few functions that move slabs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from . import slab_create, slub_debug, slub_sheaves
+from .errors import KernelBug
+from .events import EventLog
+from .gfp import FLAGS, GFP_KERNEL
+from .rules.slub import SlubRules, get_order
+from .slab_cache import CPU_PARTIAL, CPU_SLAB, FULL, NODE_PARTIAL, KmemCache, KmemCacheCpu, KmemCacheNode, Slab
+from .slub_layout import Tunables
+from .slub_options import SlubOptions
+from .slub_pages import Pages, eager_gfp, slab_gfp
+from .slub_random import Random
+
+#: Slabs with up to so many free objects are sorted by kmem_cache_shrink (SHRINK_PROMOTE_MAX).
+SHRINK_PROMOTE_MAX = 32
+#: remote_node_defrag_ratio as it is kept: ten times what sysfs shows.
+REMOTE_DEFRAG_RATIO = 1000
+
+_THISNODE = FLAGS["__GFP_THISNODE"]
+
+#: Who, at which request, on which cpu, which task.
+Track = tuple[str, int, int, int]
+
+
+class Slub:
+    """The slab allocator of one machine.
+
+    Parameters
+    ----------
+    page_alloc : Pages
+    rules : SlubRules
+    tunables : Tunables
+    options : SlubOptions
+        What the command line asks for.
+    cpu_node : sequence of int
+        Node of each cpu.
+    nodes : sequence of int
+        Nodes with memory.
+    page_offset : int
+        Address of the frame with pfn 0.
+    hardened, shuffled : bool
+        CONFIG_SLAB_FREELIST_HARDENED and CONFIG_SLAB_FREELIST_RANDOM.
+    cache_line : int
+        Bytes.
+    seed : int
+        The machine's.
+    log : EventLog or None
+
+    Attributes
+    ----------
+    slab_caches : list of KmemCache
+        The oldest first; shared ones once.
+    slabs : dict of int to Slab
+        By the number of each of its pages, counted from address 0.
+    kmem_cache, kmem_cache_node : KmemCache or None
+        The caches of caches; None before `slab_create.kmem_cache_init`.
+    up : bool
+        Whether free lists may be shuffled yet (slab_state UP).
+    requests : int
+        Requests to debugged caches so far: the clock of the tracks.
+    caller : str
+        Who the tracks say it was.
+    tracks : dict of int to (Track, Track)
+        Who took and who gave back each object of debugged caches.
+    dmesg : list of str
+        Reports of slub_debug and warnings, as the kernel would have printed them.
+    """
+
+    def __init__(
+        self,
+        page_alloc: Pages,
+        rules: SlubRules,
+        *,
+        tunables: Tunables | None = None,
+        options: SlubOptions | None = None,
+        cpu_node: Sequence[int] = (0,),
+        nodes: Sequence[int] = (0,),
+        page_offset: int = 0,
+        hardened: bool = True,
+        shuffled: bool = True,
+        cache_line: int = 64,
+        min_align: int = 8,
+        seed: int = 0,
+        log: EventLog | None = None,
+    ) -> None:
+        self.page_alloc = page_alloc
+        self.rules = rules
+        self.tunables = tunables or Tunables(len(cpu_node), len(cpu_node))
+        self.options = options or SlubOptions()
+        self.cpu_node = tuple(cpu_node)
+        self.node_ids = tuple(nodes)
+        self.page_offset = page_offset
+        self.page_shift = self.tunables.page_size.bit_length() - 1
+        self.hardened = hardened
+        self.shuffled = shuffled
+        self.cache_line = cache_line
+        self.min_align = min_align
+        self.random = Random(seed)
+        self.log = log
+        self.slab_caches: list[KmemCache] = []
+        self.kmem_cache: KmemCache | None = None
+        self.kmem_cache_node: KmemCache | None = None
+        self.up = False
+        self.slabs: dict[int, Slab] = {}
+        self.dmesg: list[str] = []
+        self.requests = 0
+        self.caller = "kmem_cache_alloc"
+        self.tracks: dict[int, tuple[Track | None, Track | None]] = {}
+
+    # --- allocation -------------------------------------------------------------------------
+
+    def kmem_cache_alloc(self, cache: KmemCache, gfp: int = GFP_KERNEL, cpu: int = 0, nid: int = -1) -> int:
+        """Take an object; returns its address, 0 where there are no pages left for a slab."""
+        c = cache.cpus[cpu]
+        if c.freelist and cache.plain and nid < 0:
+            return c.freelist.pop()
+        return self._alloc_watched(cache, gfp, cpu, nid)
+
+    def _alloc_watched(self, cache: KmemCache, gfp: int, cpu: int, nid: int, asked: int = 0) -> int:
+        """Take an object where the fast path may not: a list ran dry, or somebody looks on."""
+        if cache.debug:
+            address = slub_debug.alloc(self, cache, gfp, cpu, nid, asked or cache.object_size)
+        elif cache.sheaf_capacity and nid < 0:
+            address = slub_sheaves.alloc(self, cache, gfp, cpu)
+        else:
+            address = self.slab_alloc(cache, gfp, cpu, nid)
+        if address and not cache.debug:
+            slub_debug.note_alloc(self, cache, address)
+        if self.log is not None and address:
+            fields: dict[str, Any] = {
+                "ptr": address, "bytes_req": asked or cache.object_size, "bytes_alloc": cache.layout.size,
+                "gfp_flags": gfp, "node": nid,
+            }  # fmt: skip
+            self.log.note("kmem", "kmalloc" if asked else "kmem_cache_alloc", fields, cpu)
+        return address
+
+    def slab_alloc(self, cache: KmemCache, gfp: int, cpu: int, nid: int = -1) -> int:
+        """Take an object from the cpu's slab, or find it another one (mm/slub.c, ___slab_alloc)."""
+        c = cache.cpus[cpu]
+        if nid >= 0 and nid not in cache.nodes:
+            nid = -1
+        slab = c.slab
+        if slab is not None:
+            if nid >= 0 and slab.nid != nid:
+                self.deactivate_slab(c)
+            else:
+                # get_freelist: what others gave back to this slab meanwhile.
+                if not c.freelist and slab.freelist:
+                    self._load(c, slab, cpu)
+                if c.freelist:
+                    return c.freelist.pop()
+                slab.place, slab.frozen, slab.cpu = FULL, False, -1
+                c.slab = None
+        while c.partial:
+            slab = c.partial.pop()
+            self._load(c, slab, cpu)
+            if nid < 0 or slab.nid == nid:
+                return c.freelist.pop()
+            self.deactivate_slab(c)
+        slab = self._get_partial(cache, c, cpu, nid, gfp) or self.new_slab(cache, gfp, cpu, nid)
+        if slab is None:
+            return 0
+        self._load(c, slab, cpu)
+        return c.freelist.pop()
+
+    def _load(self, c: KmemCacheCpu, slab: Slab, cpu: int) -> None:
+        """Give a cpu a slab with all its free objects."""
+        c.slab = slab
+        c.freelist, slab.freelist = slab.freelist, []
+        slab.inuse = slab.objects
+        slab.place, slab.frozen, slab.cpu = CPU_SLAB, True, cpu
+
+    def _get_partial(self, cache: KmemCache, c: KmemCacheCpu, cpu: int, nid: int, gfp: int) -> Slab | None:
+        """Take a slab off a node's list: the wanted node first, then others by distance (get_partial)."""
+        home = nid if nid >= 0 else self.cpu_node[cpu]
+        node = cache.nodes.get(home)
+        slab = self._get_partial_node(cache, node, c, cpu) if node else None
+        if slab is not None or (nid >= 0 and gfp & _THISNODE) or len(cache.nodes) == 1:
+            return slab
+        if self.random.below(1024) > REMOTE_DEFRAG_RATIO:
+            return None
+        for other in sorted(cache.nodes, key=lambda n: (abs(n - home), n)):
+            node = cache.nodes[other]
+            if other != home and len(node.partial) > cache.geometry.min_partial:
+                slab = self._get_partial_node(cache, node, c, cpu)
+                if slab is not None:
+                    return slab
+        return None
+
+    def _get_partial_node(self, cache: KmemCache, node: KmemCacheNode, c: KmemCacheCpu, cpu: int) -> Slab | None:
+        """Take a node's first slab, and some more for the cpu's partial list (get_partial_node)."""
+        if not node.partial:
+            return None
+        _, first = node.partial.popitem(last=False)
+        free = first.objects - first.inuse
+        limit = cache.geometry.cpu_partial
+        if limit:
+            taken = 0
+            slabs = cache.geometry.cpu_partial_slabs
+            while node.partial and (taken <= slabs // 2 if slabs else free <= limit // 2):
+                _, extra = node.partial.popitem(last=False)
+                free += extra.objects - extra.inuse
+                taken += 1
+                self._put_cpu_partial(cache, c, extra, cpu, drain=False)
+        return first
+
+    def new_slab(self, cache: KmemCache, gfp: int, cpu: int, nid: int = -1) -> Slab | None:
+        """Cut pages into objects (mm/slub.c, allocate_slab)."""
+        order = cache.geometry.order
+        wanted = nid if nid >= 0 else None
+        least = get_order(cache.layout.size, self.tunables.page_size)
+        pfn = self.page_alloc.alloc_pages(
+            eager_gfp(slab_gfp(gfp, cache.flags, order), may_shrink=order > least), order, wanted, cpu
+        )
+        if pfn < 0 and order > least:
+            order = least
+            pfn = self.page_alloc.alloc_pages(slab_gfp(gfp, cache.flags, order), order, wanted, cpu)
+        if pfn < 0:
+            return None
+        slab = self.add_slab(cache, pfn, order, self.node_of(pfn, nid if nid >= 0 else self.cpu_node[cpu]))
+        slab.freelist = self._new_freelist(cache, slab)
+        slab.inuse = 0
+        if cache.debug:
+            slub_debug.setup_slab(self, slab)
+        return slab
+
+    def add_slab(self, cache: KmemCache, pfn: int, order: int, nid: int) -> Slab:
+        """Enter pages as a slab, all of whose objects are in use."""
+        objects = (self.tunables.page_size << order) // cache.layout.size
+        slab = Slab(cache, self.page_offset + (pfn << self.page_shift), pfn, order, nid, objects)
+        first = slab.base >> self.page_shift
+        for page in range(first, first + (1 << order)):
+            self.slabs[page] = slab
+        node = cache.nodes.get(nid) or next(iter(cache.nodes.values()))
+        slab.nid = node.nid
+        node.nr_slabs += 1
+        node.total_objects += objects
+        return slab
+
+    def node_of(self, pfn: int, wanted: int) -> int:
+        """Return the node of a page; a page allocator that knows its zones is asked."""
+        zone_of = getattr(self.page_alloc, "zone_of", None)
+        return int(zone_of(pfn).zone.nid) if zone_of is not None else wanted
+
+    def _new_freelist(self, cache: KmemCache, slab: Slab) -> list[int]:
+        """Link a new slab's objects: in the cache's random order from a random place on, or ascending."""
+        addresses = slab.object_addresses()
+        if not cache.random_seq or slab.objects < 2:
+            return list(reversed(addresses))
+        sequence = cache.random_seq
+        start = self.random.below(len(sequence))
+        order = [index for index in (*sequence[start:], *sequence[:start]) if index < slab.objects]
+        return [addresses[index] for index in reversed(order)]
+
+    # --- free -------------------------------------------------------------------------------
+
+    def kmem_cache_free(self, cache: KmemCache, address: int, cpu: int = 0) -> None:
+        """Give an object back.
+
+        Raises
+        ------
+        KernelBug
+            What the kernel would say of such a pointer; nothing has changed then.
+        ValueError
+            For an address inside an object, which this kernel would not notice.
+        """
+        slab = self.slabs.get(address >> self.page_shift)
+        c = cache.cpus[cpu]
+        if slab is None or slab is not c.slab or not cache.plain:
+            self._free_watched(cache, slab, address, cpu)
+            return
+        if slab.index_of(address) < 0:
+            self._refuse(cache, slab, address)
+        freelist = c.freelist
+        if freelist and freelist[-1] == address and self.hardened:
+            raise KernelBug(f"kernel BUG at mm/slub.c: object == fp in set_freepointer, {cache.name} {address:#x}")
+        freelist.append(address)
+
+    def _free_watched(self, cache: KmemCache, slab: Slab | None, address: int, cpu: int) -> None:
+        if slab is None:
+            raise KernelBug(f"BUG: unable to free {address:#x} to {cache.name}: page is not in a slab")
+        if slab.cache is not cache:
+            # cache_from_obj: a warning, and the object goes where it belongs.
+            self.warn(f"cache_from_obj: Wrong slab cache. {cache.name} but object is from {slab.cache.name}")
+            cache = slab.cache
+        if cache.debug:
+            slub_debug.free(self, cache, slab, address, cpu)
+        else:
+            if slab.index_of(address) < 0:
+                self._refuse(cache, slab, address)
+            head = cache.cpus[cpu].freelist if slab is cache.cpus[cpu].slab else slab.freelist
+            if self.hardened and head and head[-1] == address:
+                raise KernelBug(f"kernel BUG at mm/slub.c: object == fp in set_freepointer, {cache.name} {address:#x}")
+            slub_debug.note_free(self, slab, address)
+            if cache.sheaf_capacity and slab.nid == self.cpu_node[cpu]:
+                slub_sheaves.free(self, cache, address, cpu)
+            else:
+                self.slab_free(cache, slab, [address], cpu)
+        if self.log is not None:
+            self.log.note("kmem", "kmem_cache_free", {"ptr": address, "name": cache.name}, cpu)
+
+    def _refuse(self, cache: KmemCache, slab: Slab, address: int) -> None:
+        number = (address - slab.base - cache.layout.red_left_pad) // cache.layout.size
+        raise ValueError(
+            f"{address:#x} is no object of {cache.name}; the kernel notices that only with slub_debug=F"
+            f" (object {number} of the slab at {slab.base:#x})"
+        )
+
+    def slab_free(self, cache: KmemCache, slab: Slab, objects: list[int], cpu: int) -> None:
+        """Put objects of one slab back, the last one on top (do_slab_free)."""
+        c = cache.cpus[cpu]
+        if slab is c.slab:
+            c.freelist.extend(objects)
+        else:
+            self._slab_free_slow(cache, slab, objects, cpu)
+
+    def _slab_free_slow(self, cache: KmemCache, slab: Slab, objects: list[int], cpu: int) -> None:
+        """Put objects back into a slab that isn't this cpu's (__slab_free)."""
+        was_full = not slab.freelist
+        slab.freelist.extend(objects)
+        slab.inuse -= len(objects)
+        if slab.place in (CPU_SLAB, CPU_PARTIAL):
+            return
+        if was_full and cache.geometry.cpu_partial:
+            self._put_cpu_partial(cache, cache.cpus[cpu], slab, cpu, drain=True)
+            return
+        node = cache.nodes[slab.nid]
+        if slab.inuse <= 0 and len(node.partial) >= cache.geometry.min_partial:
+            if not was_full:
+                del node.partial[slab.pfn]
+            self.discard_slab(slab, cpu)
+        elif was_full:
+            self.add_partial(node, slab, tail=True)
+
+    def _put_cpu_partial(self, cache: KmemCache, c: KmemCacheCpu, slab: Slab, cpu: int, *, drain: bool) -> None:
+        """Put a slab aside for this cpu; a list that is full goes to the nodes first (put_cpu_partial)."""
+        limit = cache.geometry.cpu_partial_slabs
+        if limit:
+            full = len(c.partial) >= limit
+        else:
+            full = sum(aside.free_when_put for aside in c.partial) > cache.geometry.cpu_partial
+        moved: list[Slab] = []
+        if drain and c.partial and full:
+            moved, c.partial = c.partial, []
+        slab.place, slab.cpu = CPU_PARTIAL, cpu
+        slab.frozen = self.rules.frozen_cpu_partial
+        slab.free_when_put = slab.objects - slab.inuse
+        c.partial.append(slab)
+        self._unfreeze(cache, moved, cpu)
+
+    def _unfreeze(self, cache: KmemCache, slabs: list[Slab], cpu: int) -> None:
+        """Move a cpu's partial slabs to their nodes' tails; empty ones go if the node has enough."""
+        for slab in reversed(slabs):
+            node = cache.nodes[slab.nid]
+            slab.frozen = False
+            if slab.inuse <= 0 and len(node.partial) >= cache.geometry.min_partial:
+                self.discard_slab(slab, cpu)
+            else:
+                self.add_partial(node, slab, tail=True)
+
+    def add_partial(self, node: KmemCacheNode, slab: Slab, *, tail: bool) -> None:
+        """Put a slab on its node's list."""
+        slab.place, slab.frozen, slab.cpu = NODE_PARTIAL, False, -1
+        node.partial[slab.pfn] = slab
+        if not tail:
+            node.partial.move_to_end(slab.pfn, last=False)
+
+    def deactivate_slab(self, c: KmemCacheCpu, cpu: int = 0) -> None:
+        """Take a cpu's slab from it, with what is left on its list (deactivate_slab)."""
+        slab = c.slab
+        if slab is None:
+            return
+        remote = bool(slab.freelist)
+        rest = c.freelist[::-1] if self.rules.deactivate_reverses else c.freelist
+        slab.freelist = slab.freelist + rest
+        slab.inuse = slab.objects - len(slab.freelist)
+        c.slab, c.freelist = None, []
+        slab.frozen, slab.cpu = False, -1
+        node = slab.cache.nodes[slab.nid]
+        if slab.inuse <= 0 and len(node.partial) >= slab.cache.geometry.min_partial:
+            self.discard_slab(slab, cpu)
+        elif slab.freelist:
+            self.add_partial(node, slab, tail=remote)
+        else:
+            slab.place = FULL
+
+    def discard_slab(self, slab: Slab, cpu: int) -> None:
+        """Give a slab's pages back."""
+        self.forget_slab(slab)
+        self.page_alloc.free_pages(slab.pfn, slab.order, cpu)
+
+    def forget_slab(self, slab: Slab) -> None:
+        """Strike a slab, which is on no list, from the tables."""
+        first = slab.base >> self.page_shift
+        for page in range(first, first + (1 << slab.order)):
+            del self.slabs[page]
+        node = slab.cache.nodes[slab.nid]
+        node.nr_slabs -= 1
+        node.total_objects -= slab.objects
+
+    # --- several at once, and tidying up ------------------------------------------------------
+
+    def kmem_cache_alloc_bulk(self, cache: KmemCache, count: int, gfp: int = GFP_KERNEL, cpu: int = 0) -> list[int]:
+        """Take several objects, or none (kmem_cache_alloc_bulk)."""
+        taken: list[int] = []
+        for _ in range(count):
+            address = self.kmem_cache_alloc(cache, gfp, cpu)
+            if not address:
+                self.kmem_cache_free_bulk(cache, taken, cpu)
+                return []
+            taken.append(address)
+        return taken
+
+    def kmem_cache_free_bulk(self, cache: KmemCache, addresses: Iterable[int], cpu: int = 0) -> None:
+        """Give several objects back, those of one slab together (build_detached_freelist)."""
+        waiting = list(addresses)
+        for address in waiting:
+            slab = self.slabs.get(address >> self.page_shift)
+            if slab is None or slab.index_of(address) < 0:
+                raise KernelBug(f"BUG: kmem_cache_free_bulk of {address:#x}, which is no object")
+        if not cache.plain:
+            while waiting:
+                self.kmem_cache_free(cache, waiting.pop(), cpu)
+            return
+        while waiting:
+            slab = self.slabs[waiting[-1] >> self.page_shift]
+            chain = [waiting.pop()]
+            same = size = len(waiting)
+            lookahead = 3
+            while size:
+                size -= 1
+                if self.slabs[waiting[size] >> self.page_shift] is slab:
+                    chain.append(waiting[size])
+                    same -= 1
+                    waiting[size], waiting[same] = waiting[same], waiting[size]
+                else:
+                    lookahead -= 1
+                    if not lookahead:
+                        break
+            del waiting[same:]
+            self.slab_free(slab.cache, slab, chain, cpu)
+
+    def flush_cpu(self, cache: KmemCache, cpu: int) -> None:
+        """Take a cpu's slabs from it (flush_slab, unfreeze_partials)."""
+        c = cache.cpus[cpu]
+        if cache.sheaf_capacity:
+            slub_sheaves.flush(self, cache, cpu)
+        self.deactivate_slab(c, cpu)
+        moved, c.partial = c.partial, []
+        self._unfreeze(cache, moved, cpu)
+
+    def kmem_cache_shrink(self, cache: KmemCache, cpu: int = 0) -> int:
+        """Give all empty slabs back, and sort the rest by fullness; returns how many slabs are left in use."""
+        for each in range(len(cache.cpus)):
+            self.flush_cpu(cache, each)
+        left = 0
+        for node in cache.nodes.values():
+            if cache.sheaf_capacity:
+                slub_sheaves.empty_barn(self, cache, node, cpu)
+            by_free: dict[int, list[Slab]] = {}
+            rest: list[Slab] = []
+            for slab in list(node.partial.values()):
+                free = slab.objects - slab.inuse
+                if free == slab.objects:
+                    del node.partial[slab.pfn]
+                    self.discard_slab(slab, cpu)
+                elif free <= SHRINK_PROMOTE_MAX:
+                    by_free.setdefault(free, []).insert(0, slab)
+                else:
+                    rest.append(slab)
+            node.partial.clear()
+            for slab in [*(slab for free in sorted(by_free) for slab in by_free[free]), *rest]:
+                node.partial[slab.pfn] = slab
+            left += node.nr_slabs
+        return left
+
+    # --- caches -------------------------------------------------------------------------------
+
+    def kmem_cache_create(
+        self, name: str, size: int, align: int = 0, flags: Iterable[str] = (), ctor: str = "", usersize: int = 0
+    ) -> KmemCache:
+        """Make a cache, or find one to share; see `slab_create.create`."""
+        return slab_create.create(self, name, size, align, frozenset(flags), ctor=ctor, usersize=usersize)
+
+    def kmem_cache_destroy(self, cache: KmemCache) -> None:
+        """Take a cache away; see `slab_create.destroy`."""
+        slab_create.destroy(self, cache)
+
+    def find_cache(self, name: str) -> KmemCache:
+        """Return the cache that a name stands for, a shared one too; KeyError where there is none."""
+        for cache in self.slab_caches:
+            if name == cache.name or name in cache.aliases:
+                return cache
+        raise KeyError(name)
+
+    def warn(self, text: str) -> None:
+        """Print a line to the kernel's log."""
+        self.dmesg.append(text)
