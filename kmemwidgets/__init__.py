@@ -25,6 +25,7 @@ _HOME = {
     "link": "kmemwidgets.widgets",
     "AddressMap": "kmemwidgets.widgets",
     "KmallocPanel": "kmemwidgets.widgets",
+    "VmallocPanel": "kmemwidgets.widgets",
     "FrameMap": "kmemwidgets.widgets",
     "ZoneDiagram": "kmemwidgets.widgets",
     "MeminfoPanel": "kmemwidgets.widgets",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from kmemwidgets.widgets import FrameMap as FrameMap
     from kmemwidgets.widgets import KmallocPanel as KmallocPanel
     from kmemwidgets.widgets import MeminfoPanel as MeminfoPanel
+    from kmemwidgets.widgets import VmallocPanel as VmallocPanel
     from kmemwidgets.widgets import ZoneDiagram as ZoneDiagram
     from kmemwidgets.widgets import link as link
 

@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from kmemwidgets.records import BadInput, Changes, FrameInfo, FrameSource, FrameTable, Snapshot, Source
-
-#: /proc file -> the Snapshot field that its parsed record fills.
-TEXT_FIELDS = MappingProxyType(
-    {
-        "meminfo": "meminfo",
-        "zoneinfo": "zones",
-        "buddyinfo": "zones",
-        "pagetypeinfo": "zones",
-        "slabinfo": "slabs",
-        "vmallocinfo": "vmalloc",
-        "vmstat": "vmstat",
-        "iomem": "iomem",
-        "swaps": "swaps",
-        "maps": "vmas",
-    }
-)
 
 
 class StaticSource:
@@ -119,17 +102,13 @@ def as_source(given: object, *, takes: Sequence[str] = (), widget: str = "this w
 def _from_text(text: str, takes: Sequence[str], widget: str) -> Snapshot:
     if not takes:
         raise BadInput(f"{widget} can't show the text of a file", todo="give it a Machine, a Capture or a Snapshot")
-    errors: list[BadInput] = []
-    for file in takes:
-        parse = importlib.import_module(f"kmemwidgets.procfs.{file}").parse
-        try:
-            record = parse(text)
-        except BadInput as error:
-            errors.append(error)
-        else:
-            value = getattr(record, TEXT_FIELDS[file], record)
-            fields: dict[str, Any] = {TEXT_FIELDS[file]: value}
-            return Snapshot(name=f"/proc/{file}", arch="", kernel=(), files=(f"proc/{file}",), **fields)
-    if len(errors) == 1:
-        raise errors[0]
-    raise BadInput(f"this is the text of none of {', '.join(takes)}", todo=str(errors[0]))
+    # Only here: a widget that is given no text needs no parser.
+    from kmemwidgets.capture import from_text
+
+    snapshot = from_text(text)
+    (file,) = snapshot.files
+    if file not in takes:
+        raise BadInput(
+            f"{widget} can't show /proc/{file}", todo=f"it takes the text of /proc/{' or /proc/'.join(takes)}"
+        )
+    return snapshot

@@ -151,8 +151,38 @@ _ZONEDIAGRAM = {
 }
 
 
+_VMALLOCPANEL = {
+    "vmallocpanel.title": "vmalloc areas",
+    "vmallocpanel.search": "Caller",
+    "vmallocpanel.pages": "pages",
+    "vmallocpanel.allocate": "vmalloc as many pages as the field says",
+    "vmallocpanel.free": "vfree the chosen area",
+    "vmallocpanel.kind.vmalloc": "vmalloc",
+    "vmallocpanel.kind.vmap": "vmap",
+    "vmallocpanel.kind.ioremap": "ioremap",
+    "vmallocpanel.kind.user": "user",
+    "vmallocpanel.kind.vm_map_ram": "vm_map_ram",
+    "vmallocpanel.kind.unpurged": "freed, not purged",
+    "vmallocpanel.kind.other": "other",
+    "vmallocpanel.kind.hole": "hole",
+    "vmallocpanel.guarded": "(the last one is the guard page)",
+    "vmallocpanel.backed": "pages allocated",
+    "vmallocpanel.phys": "physical",
+    "vmallocpanel.nodes": "by node",
+    "vmallocpanel.flags": "flags",
+    "vmallocpanel.hint": "Each block is an area, as wide as the logarithm of its pages; choose one.",
+    "vmallocpanel.said": "{kind}, {pages} pages from {start} {caller}",
+    "vmallocpanel.left_out": "and {count} more",
+    "vmallocpanel.callers": "Who took it",
+    "vmallocpanel.caller": "Caller",
+    "vmallocpanel.areas": "Areas",
+    "vmallocpanel.size": "Size",
+}
+
 #: key -> text
-TEXT = MappingProxyType({**_SHELL, **_FRAMEMAP, **_ADDRESSMAP, **_KMALLOCPANEL, **_CHART, **_ZONEDIAGRAM})
+TEXT = MappingProxyType(
+    {**_SHELL, **_FRAMEMAP, **_ADDRESSMAP, **_KMALLOCPANEL, **_CHART, **_ZONEDIAGRAM, **_VMALLOCPANEL}
+)
 
 
 def text(key: str, **values: object) -> str:

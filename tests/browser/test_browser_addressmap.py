@@ -129,3 +129,29 @@ def test_kmalloc_answers_typing_keys_and_clicks(book):
     verdict.get_by_text("kmalloc-cg-2k gives 2,048 bytes").wait_for()
     book.execute("_ = k.ask(20000, 0)")
     verdict.get_by_text("8 pages (order 3)").wait_for()
+
+
+def test_vmalloc_areas_are_chosen_filtered_and_marked_off_without_verbs(book):
+    rows = [
+        "0xffffc90000000000-0xffffc90000005000   20480 stack+0xf0/0x120 pages=4 vmalloc N0=4",
+        "0xffffc90000008000-0xffffc9000000a000    8192 <b>acpi+0x1b6/0x1d0 phys=0x000000001ffe1000 ioremap",
+        "0xffffc9000000a000-0xffffc9000000f000   20480 stack+0xf0/0x120 pages=4 vmalloc N0=4",
+    ]
+    book.execute("from kmemwidgets import VmallocPanel")
+    out = book.run(f"v = VmallocPanel({chr(10).join(rows).replace('<b>', '') + chr(10)!r}); v")
+    band = out.locator(".kmem-vmalloc-band")
+    out.locator(".kmem-vmalloc-block").nth(3).wait_for()
+    band.focus()
+    band.press("ArrowRight")
+    band.press("ArrowRight")
+    book.wait_python("hex(v.focus.address)", "'0xffffc90000005000'")
+    out.locator(".kmem-vmalloc-card strong", has_text="hole").wait_for()
+    out.locator(".kmem-vmalloc-block").nth(2).click()
+    book.wait_python("hex(v.focus.address)", "'0xffffc90000008000'")
+    out.locator("input[type=search]").fill("stack")
+    book.wait_python("v.caller", "'stack'")
+    assert out.locator(".kmem-vmalloc-dim").count() == 2
+    band.focus()
+    band.press("Escape")
+    book.wait_python("v.caller", "''")
+    assert out.locator(".kmem-button", has_text="vfree").is_disabled()

@@ -1,0 +1,158 @@
+// VmallocPanel: areas and holes in order of address, each as wide as the logarithm of its pages.
+
+import { element, fill } from "../_front/dom.js";
+import { openFocus } from "../_front/focus.js";
+import { count, sizeWords } from "../_front/format.js";
+import { ask, openShell, put } from "../_front/shell.js";
+import { text } from "../_front/strings.js";
+import { openWire } from "../_front/wire.js";
+
+const KINDS = ["vmalloc", "vmap", "ioremap", "user", "vm_map_ram", "unpurged", "other", "hole"];
+
+/** A model's state: the wire and the focus are shared by its views. */
+export const widget = () => {
+  let wire = null;
+  let focus = null;
+  return {
+    initialize({ model }) {
+      wire = openWire(model);
+      focus = openFocus(model, model.get("_kmem_id"));
+    },
+    render({ model, el, signal }) {
+      openView({ model, el, signal, wire, focus });
+    },
+  };
+};
+
+function openView({ model, el, signal, wire, focus }) {
+  let data = null;
+  let blocks = [];
+  let chosen = -1;
+
+  const handlers = {
+    next: () => choose(step(1)),
+    previous: () => choose(step(-1)),
+    first: () => choose(0),
+    last: () => choose(data.places.length - 1),
+    find: () => search.focus(),
+    clear: () => put(model, { caller: "" }),
+    allocate: () => ask(model, "allocate", { pages: Number(pages.value) }),
+    free: () => chosen >= 0 && ask(model, "free", { address: data.places[chosen].start }),
+  };
+  const shell = openShell({ model, el, signal, handlers });
+  const off = (name) => shell.about.gestures.find((each) => each.name === name).off;
+
+  const search = element("input", {
+    type: "search", class: "kmem-vmalloc-field", size: "24", spellcheck: "false", autocomplete: "off",
+    placeholder: text("vmallocpanel.search"), "aria-label": text("vmallocpanel.search"),
+  });
+  search.addEventListener("input", () => put(model, { caller: search.value }), { signal });
+  const pages = element("input", {
+    type: "number", class: "kmem-vmalloc-field kmem-vmalloc-pages", min: "1", max: "65536", value: "4",
+    "aria-label": text("vmallocpanel.pages"), disabled: off("allocate"),
+  });
+  shell.tools.prepend(search, pages);
+  for (const [gesture, label] of [["allocate", "vmalloc"], ["free", "vfree"]]) {
+    const made = shell.tool({ label, says: text(`vmallocpanel.${gesture}`), onClick: handlers[gesture], gesture });
+    made.disabled = off(gesture);
+    if (made.disabled) made.title = text("shell.noverb", { verb: label });
+  }
+  const legend = element("div", { class: "kmem-vmalloc-legend" }, ...KINDS.map((kind) =>
+    element("span", {}, element("i", { class: `kmem-vmalloc-swatch kmem-vmalloc-${kind}` }), text(`vmallocpanel.kind.${kind}`))));
+  const band = element("div", {
+    class: "kmem-vmalloc-band", tabindex: "0", role: "listbox", "aria-label": shell.about.title,
+  });
+  const card = element("div", { class: "kmem-vmalloc-card" });
+  const callers = element("details", { class: "kmem-vmalloc-callers" });
+  fill(shell.body, legend, band, card, callers);
+
+  wire.subscribe((what, state) => {
+    data = state.data;
+    shell.subtitle(data.subtitle);
+    build();
+    show();
+  }, signal);
+  model.on("change:caller", show);
+  signal.addEventListener("abort", () => model.off("change:caller", show));
+  focus.subscribe((place) => {
+    if (place.address === undefined || !data) return;
+    const address = BigInt(place.address);
+    mark(data.places.findIndex((each) => address >= BigInt(each.start) && address < BigInt(each.end)));
+  }, signal);
+
+  function build() {
+    blocks = data.places.map((place, i) => {
+      const block = element("div", {
+        class: `kmem-vmalloc-block kmem-vmalloc-${place.kind}`, role: "option", id: `${shell.root.getAttribute("aria-labelledby")}-${i}`,
+        "aria-label": words(place), style: `width:${12 + 7 * Math.log2(place.pages + 1)}px`,
+      }, element("span", { text: place.pages > 3 ? count(place.pages) : "" }));
+      if (place.kind !== "hole") block.append(element("i", { class: "kmem-vmalloc-guard" }));
+      block.addEventListener("click", () => choose(i));
+      return block;
+    });
+    fill(band, ...blocks);
+    if (data.left_out) band.append(element("span", { text: text("vmallocpanel.left_out", { count: count(data.left_out) }) }));
+    const head = ["caller", "areas", "size"].map((name) => element("th", { scope: "col", text: text(`vmallocpanel.${name}`) }));
+    const rows = data.callers.map(([name, number, size]) => {
+      const button = element("button", { type: "button", class: "kmem-vmalloc-caller", text: name });
+      button.addEventListener("click", () => put(model, { caller: name }));
+      return element("tr", {}, element("th", { scope: "row" }, button), element("td", { text: count(number) }), element("td", { text: size }));
+    });
+    fill(callers, element("summary", { text: text("vmallocpanel.callers") }),
+      element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...rows)));
+    const address = focus.get().address;
+    if (address !== undefined) {
+      mark(data.places.findIndex((each) => BigInt(address) >= BigInt(each.start) && BigInt(address) < BigInt(each.end)));
+    } else mark(-1);
+  }
+
+  function show() {
+    const caller = model.get("caller");
+    if (search.value !== caller) search.value = caller;
+    blocks.forEach((block, i) => {
+      block.classList.toggle("kmem-vmalloc-dim", Boolean(caller) && !(data.places[i].caller ?? "").includes(caller));
+    });
+  }
+
+  function step(way) {
+    const from = chosen < 0 ? (way > 0 ? -1 : data.places.length) : chosen;
+    return Math.max(0, Math.min(data.places.length - 1, from + way));
+  }
+  function choose(i) {
+    if (!data?.places[i]) return;
+    focus.set({ address: data.places[i].start });
+    mark(i);
+  }
+  function mark(i) {
+    blocks[chosen]?.removeAttribute("aria-selected");
+    chosen = i;
+    const block = blocks[i];
+    if (!block) {
+      band.removeAttribute("aria-activedescendant");
+      fill(card, element("span", { class: "kmem-vmalloc-faint", text: text("vmallocpanel.hint") }));
+      return;
+    }
+    block.setAttribute("aria-selected", "true");
+    band.setAttribute("aria-activedescendant", block.id);
+    const place = data.places[i];
+    const rows = [
+      ["pages", place.kind === "hole" ? count(place.pages) : `${count(place.pages)} ${text("vmallocpanel.guarded")}`],
+      ["backed", place.backed === null || place.backed === undefined ? null : count(place.backed)],
+      ["phys", place.phys],
+      ["nodes", place.nodes?.join(" ")],
+      ["flags", place.flags?.join(", ")],
+    ].filter(([, value]) => value);
+    fill(card,
+      element("strong", { text: place.caller || text(`vmallocpanel.kind.${place.kind}`) }),
+      element("code", { text: `${place.start} – ${place.end}` }),
+      element("span", { text: sizeWords(place.pages * data.page_size) }),
+      element("dl", {}, ...rows.flatMap(([name, value]) => [
+        element("dt", { text: text(`vmallocpanel.${name}`) }), element("dd", { text: value })])));
+    shell.say(words(place));
+  }
+  function words(place) {
+    return text("vmallocpanel.said", {
+      kind: text(`vmallocpanel.kind.${place.kind}`), pages: count(place.pages), start: place.start, caller: place.caller ?? "",
+    });
+  }
+}
