@@ -7,14 +7,16 @@ const PREFIX = "IPY_MODEL_";
  * what is not known left out); `set(place)` tells all linked widgets and the kernel;
  * `subscribe(fn)` calls fn(place, mine) after each change, and at once.
  */
-export function openFocus(model, me) {
+export function openFocus(model) {
+  // Read when needed: the widget learns its own id only after it was made.
+  const me = () => model.get("_kmem_id");
   let shared = null;
   let early = null;
   const readers = new Set();
   const get = () => shared?.get("place") ?? early ?? {};
   const tell = () => {
     const place = get();
-    for (const reader of [...readers]) reader(place, place.origin === me);
+    for (const reader of [...readers]) reader(place, place.origin === me());
   };
   const attach = async () => {
     const name = model.get("focus");
@@ -40,7 +42,7 @@ export function openFocus(model, me) {
   return {
     get,
     set(place) {
-      const whole = { ...place, origin: me };
+      const whole = { ...place, origin: me() };
       if (shared) publish(whole);
       else {
         early = whole;
@@ -51,7 +53,7 @@ export function openFocus(model, me) {
       readers.add(reader);
       signal?.addEventListener("abort", () => readers.delete(reader));
       const place = get();
-      if (Object.keys(place).length) reader(place, place.origin === me);
+      if (Object.keys(place).length) reader(place, place.origin === me());
     },
   };
 }
