@@ -1,1 +1,8 @@
-"""."""
+"""A simulated kernel's memory management, laid out as ``mm/`` is in Linux."""
+
+from __future__ import annotations
+
+from .errors import KernelBug
+from .machine import Machine, Page
+
+__all__ = ["KernelBug", "Machine", "Page"]

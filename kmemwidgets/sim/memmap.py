@@ -8,8 +8,8 @@ The byte of a frame in `MemMap.state` says what the page allocator knows of it:
 ``0xC0 | order``      head of a block in use
 ``0xD0 | type``       on a per-CPU list, to be freed as that migrate type
 ``0xE0 | order``      head of a block in use whose pages are on an LRU list (PageLRU)
-``0xFE``              reserved at boot (PageReserved)
-``0xFF``              in use, order unknown (a recorded machine)
+``0xFC``              reserved at boot (PageReserved)
+``0xFE``, ``0xFF``    in use, order unknown (a recorded machine): on an LRU list, or not
 ====================  =====================================================
 """
 
@@ -25,7 +25,8 @@ ON_PCP = 0xD0
 IN_USE_LRU = 0xE0
 #: ``code & ORDER_MASK`` is ``IN_USE | order`` for both kinds of blocks in use.
 ORDER_MASK = 0xDF
-RESERVED = 0xFE
+RESERVED = 0xFC
+UNKNOWN_LRU = 0xFE
 UNKNOWN = 0xFF
 
 #: Bytes compared and saved as one piece of a table in a checkpoint.
@@ -42,6 +43,9 @@ def make_table(entries: int) -> memoryview:
     try:
         import mmap
 
+        if hasattr(mmap, "MAP_PRIVATE"):
+            # Of a shared mapping even reading would take memory.
+            return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
         return memoryview(mmap.mmap(-1, size))
     except (ImportError, OSError, ValueError):
         return memoryview(bytearray(size))

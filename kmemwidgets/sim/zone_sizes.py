@@ -91,7 +91,9 @@ def usable_memory(spec: MachineSpec) -> list[tuple[int, int]]:
     """Return the RAM that the kernel takes from the firmware's map: bytes, ascending, apart from each other."""
     ranges = [(entry.start, entry.end) for entry in spec.memory if entry.kind == "usable"]
     if spec.arch.startswith("x86"):
-        ranges = _without(_without(ranges, 0, spec.page_size), BIOS_BEGIN, BIOS_END)
+        ranges = _without(ranges, BIOS_BEGIN, BIOS_END)
+        if not rules_for(spec).first_page_is_ram:
+            ranges = _without(ranges, 0, spec.page_size)
         for value in parameters(spec.cmdline, "memmap"):
             size, sign, start = value.partition("$")
             if sign:
@@ -357,6 +359,8 @@ def spans_of(
                     # What lies behind the cut is in Movable, whatever zone it would be in.
                     start, end = (start, min(end, cut)) if start < cut else (end, end)
             present = sum(max(min(end, e.end_pfn) - max(start, e.start_pfn), 0) for e in own)
+            if rules_for(spec).counts_holes and spec.arch == "x86_32":
+                present = max(end - start, 0)
             spans.append(ZoneSpan(nid, name, start if end > start else 0, max(end - start, 0), present))
     return spans
 

@@ -70,6 +70,12 @@ class BootRules:
         Zones that this kernel knows at all.
     max_order : int
         Order of the largest block.
+    first_page_is_ram : bool
+        x86: whether the zones begin with frame 0.
+    counts_holes : bool
+        x86-32: whether holes of the firmware's map count as present.
+    low_reserved : int
+        x86: bytes at address 0 that are never used.
     arm64_zones : function
         ``(start, end of memory) -> (end of DMA, end of DMA32)``, bytes.
     early_managed : function
@@ -94,6 +100,9 @@ class BootRules:
 
     zones: frozenset[str]
     max_order: int
+    first_page_is_ram: bool
+    counts_holes: bool
+    low_reserved: int
     arm64_zones: Callable[[int, int], tuple[int, int]]
     early_managed: Callable[[int, int, int, int, bool], int]
     dma_reserve: bool
@@ -121,6 +130,19 @@ TABLE: tuple[Rule, ...] = (
          ("oracle:kernel_buddy_traces_24",)),
     Rule("max_order", (2, 6), 10, "The largest block has 1024 pages.", "include/linux/mmzone.h MAX_ORDER",
          ("recording:6.1", "recording:6.12")),
+    Rule("first_page_is_ram", _EARLIEST, True, "Zone DMA of a PC begins with frame 0, which is only reserved.",
+         "arch/i386/mm/init.c", ("source",)),
+    Rule("first_page_is_ram", (2, 6, 36), False, "Frame 0 of a PC is taken out of the map before zones are made.",
+         "arch/x86/kernel/setup.c trim_bios_range", ("recording:6.1", "recording:6.12")),
+    Rule("counts_holes", _EARLIEST, True, "A zone's pages are counted from its bounds alone.",
+         "arch/i386/mm/init.c zone_sizes_init", ("source",)),
+    Rule("counts_holes", (2, 6, 19), False, "present = spanned less the holes of the map.",
+         "mm/page_alloc.c zone_absent_pages_in_node", ("recording:6.1", "recording:6.12")),
+    Rule("low_reserved", _EARLIEST, 4096, "x86 keeps the first page.", "arch/i386/kernel/setup.c", ("source",)),
+    Rule("low_reserved", (2, 6, 36), 64 << 10, "x86 keeps the first 64 KiB.",
+         "arch/x86/kernel/setup.c CONFIG_X86_RESERVE_LOW", ()),
+    Rule("low_reserved", (5, 13), 1 << 20, "x86 keeps the first MiB.",
+         "arch/x86/realmode/init.c reserve_real_mode", ("recording:6.1",)),
     Rule("arm64_zones", _EARLIEST, arm64_zones_by_30_bits,
          "DMA ends 1 GiB, DMA32 4 GiB above the start of the window that memory starts in.",
          "arch/arm64/mm/init.c max_zone_phys", ("source",)),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kmemwidgets.arch.x86_32 import fixed_areas
-from kmemwidgets.records import MachineSpec
+from kmemwidgets.records import MachineSpec, Region
 
 from .table import Rule, pick
 
@@ -92,3 +92,8 @@ def lowmem_limit(spec: MachineSpec, memory_start: int) -> int | None:
         # 240 MiB for vmalloc, an 8 MiB hole, 16 MiB at the top (arch/arm/mm/mmu.c adjust_lowmem_bounds).
         return memory_start + (1 << 32) - page_offset_32(spec) - 264 * MIB
     return None
+
+
+def virtual_layout(_spec: MachineSpec) -> tuple[Region, ...]:
+    """Return the regions of the virtual address space."""
+    return ()

@@ -1,0 +1,197 @@
+"""A boot, up to the moment where the page allocator has all memory that is left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from kmemwidgets.records import BadInput, MachineSpec
+
+from .cmdline import parameter
+from .early import reserve_early
+from .memblock import Memblock
+from .memmap import MemMap
+from .migratetype import CMA
+from .mmzone import Zone
+from .page_alloc import PageAllocator
+from .reserves import Reserves, ReserveSettings, init_reserves
+from .rules import mmzone, pcp_size, pick
+from .rules.allocator import allocator_rules
+from .zone_sizes import (
+    NodeMemory,
+    ZoneRange,
+    all_nodes,
+    movable_starts,
+    movable_zone,
+    node_memory,
+    pageblock_order,
+    rules_for,
+    spans_of,
+    zone_names,
+    zone_ranges,
+)
+from .zonelist import build_zonelists
+
+#: Fewer page blocks than types of pages: blocks are not grouped by mobility then.
+MIGRATE_TYPES = 5
+
+
+@dataclass(slots=True)
+class Booted:
+    """What a boot leaves behind.
+
+    Attributes
+    ----------
+    memory : sequence of NodeMemory
+        RAM by node.
+    ranges : sequence of ZoneRange
+        Bounds of the zones for the whole machine.
+    memblock : Memblock
+        The early allocator, as it was at the hand-over.
+    zones : sequence of Zone
+        All zones of all nodes, empty ones too.
+    node_order : mapping of int to tuple of int
+        For each node the nodes of its zonelist.
+    reserves : Reserves
+    memmap : MemMap
+    page_alloc : PageAllocator
+    """
+
+    memory: Sequence[NodeMemory]
+    ranges: Sequence[ZoneRange]
+    memblock: Memblock
+    zones: Sequence[Zone]
+    node_order: Mapping[int, tuple[int, ...]]
+    reserves: Reserves
+    memmap: MemMap
+    page_alloc: PageAllocator
+
+
+def boot(spec: MachineSpec) -> Booted:
+    """Boot a described machine.
+
+    Raises
+    ------
+    BadInput
+        Where the kernel would find no room for itself.
+    """
+    memory = node_memory(spec)
+    ranges = zone_ranges(spec, memory)
+    spans = spans_of(spec, memory, ranges, movable_starts(spec, memory, ranges))
+    names = zone_names(spec)
+    zones = []
+    for span in spans:
+        zone = Zone(span.nid, names.index(span.name), span.name, span.start_pfn, span.spanned)
+        zone.present = span.present
+        zones.append(zone)
+
+    memblock = Memblock(spec.page_size)
+    for entry in memory:
+        memblock.add(entry.start_pfn * spec.page_size, (entry.end_pfn - entry.start_pfn) * spec.page_size, entry.nid)
+    memblock.current_limit = _mapped_end(spec, ranges)
+    reserve_early(memblock, spec, memory, spans)
+
+    nodes = all_nodes(spec, memory)
+    order = build_zonelists(nodes, {entry.nid for entry in memory}, spec.distances, rules_for(spec))
+    shift = pageblock_order(spec)
+    memmap = MemMap(memory[-1].end_pfn, shift)
+    populated = [zone for zone in zones if zone.present]
+    total = sum(zone.present for zone in populated)
+    thp = built_in_thp(spec)
+    page_alloc = PageAllocator(
+        populated,
+        memmap,
+        allocator_rules(spec.kernel),
+        cpu_node=spec.cpu_node or (0,) * spec.cpus,
+        zone_names=names,
+        node_order=[order.get(nid, (nid,)) for nid in range(max(nodes) + 1)],
+        huge_order=shift if thp else -1,
+        cma=spec.option("CONFIG_CMA") == "y",
+        grouping=total >= MIGRATE_TYPES << shift,
+    )
+    _hand_over(spec, memblock, page_alloc)
+    if not any(zone.managed for zone in zones):
+        raise BadInput("no memory is left for the page allocator", todo="describe a machine with more memory")
+
+    reserves = Reserves(
+        zones,
+        ReserveSettings(
+            zone_names=names,
+            page_size=spec.page_size,
+            pageblock_order=shift,
+            movable_zone=movable_zone(ranges),
+            online_cpus=spec.cpus,
+            node_cpus=cpus_by_node(spec),
+        ),
+        pick(mmzone.ZoneRules, mmzone.TABLE, spec.kernel),
+        pick(pcp_size.PcpSizeRules, pcp_size.TABLE, spec.kernel),
+    )
+    init_reserves(reserves, builtin_thp=thp, cmdline_thp=parameter(spec.cmdline, "transparent_hugepage"))
+    page_alloc.setup_per_cpu_pageset()
+    _return_to_allocator(spec, page_alloc)
+    for name, value in spec.sysctl:
+        if name in ("watermark_scale_factor", "min_free_kbytes", "lowmem_reserve_ratio"):
+            reserves.write(name, value)
+    return Booted(memory, ranges, memblock, zones, order, reserves, memmap, page_alloc)
+
+
+def _mapped_end(spec: MachineSpec, ranges: Sequence[ZoneRange]) -> int:
+    """Return the end of what the kernel has mapped: high memory can't be used early."""
+    low = [entry.end_pfn for entry in ranges if entry.name != "HighMem" and not entry.empty]
+    return max(low) * spec.page_size
+
+
+def _hand_over(spec: MachineSpec, memblock: Memblock, page_alloc: PageAllocator) -> None:
+    """Give everything that isn't reserved to the page allocator, range by range (memblock_free_all)."""
+    size = spec.page_size
+    for region in memblock.reserved.regions:
+        start, end = region.base // size, -(-region.end // size)
+        page_alloc.reserve_range(start, min(end, page_alloc.memmap.max_pfn))
+    for entry in spec.reserved:
+        if entry.kind == "cma":
+            first = entry.start // size >> page_alloc.shift
+            last = entry.end // size >> page_alloc.shift
+            page_alloc.memmap.types[first:last] = bytes((CMA,)) * (last - first)
+    for start, end, _nid in memblock.free_pfn_ranges():
+        for index, live in enumerate(page_alloc.zones):
+            low, high = max(start, live.zone.start_pfn), min(end, live.zone.end_pfn)
+            if low < high:
+                live.zone.managed += page_alloc.free_boot_range(index, low, high)
+    for entry in spec.reserved:
+        if entry.kind == "cma":
+            page_alloc.zone_of(entry.start // size).nr_free_cma += (entry.end - entry.start) // size
+
+
+def _return_to_allocator(spec: MachineSpec, page_alloc: PageAllocator) -> None:
+    """Give back what boot needs no longer: the initrd where it lies, all else from the end of the image."""
+    size = spec.page_size
+    image = next((entry for entry in spec.reserved if entry.name == "kernel"), None)
+    initrd = next((entry for entry in spec.reserved if entry.name == "initrd"), None)
+    end = image.end // size if image else 0
+    for name, pages in spec.freed:
+        if name == "initrd" and initrd:
+            start = -(-initrd.start // size)
+            page_alloc.free_reserved(start, min(start + pages, initrd.end // size))
+        elif image and end - pages > image.start // size:
+            page_alloc.free_reserved(end - pages, end)
+            end -= pages
+
+
+def built_in_thp(spec: MachineSpec) -> str | None:
+    """Return how the kernel was built to use huge pages; None where it can't."""
+    if spec.option("CONFIG_TRANSPARENT_HUGEPAGE") == "n":
+        return None
+    if spec.arch == "arm" or (spec.arch == "x86_32" and not spec.pae):
+        return None
+    for mode in ("always", "madvise", "never"):
+        if spec.option(f"CONFIG_TRANSPARENT_HUGEPAGE_{mode.upper()}") == "y":
+            return mode
+    return "always" if pick(mmzone.ZoneRules, mmzone.TABLE, spec.kernel).thp_raises_min_free else None
+
+
+def cpus_by_node(spec: MachineSpec) -> dict[int, int]:
+    """Count the cpus of each node."""
+    counts: dict[int, int] = {}
+    for nid in spec.cpu_node or (0,) * spec.cpus:
+        counts[nid] = counts.get(nid, 0) + 1
+    return counts

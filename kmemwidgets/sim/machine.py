@@ -1,0 +1,384 @@
+"""A simulated machine: booted from a description, changed by its verbs, shown like a real one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from kmemwidgets.records import (
+    BadInput,
+    Changes,
+    FrameInfo,
+    FrameTable,
+    MachineSpec,
+    Snapshot,
+    format_version,
+)
+
+from . import boot as boot_steps
+from . import view
+from .describe import check_spec, describe
+from .frames import ChangeLog, Frames
+from .gfp import GFP_KERNEL, parse_gfp
+from .history import Command, History, read_commands
+from .presets import preset
+from .rules.layout import virtual_layout
+from .unchecked import unchecked_rules
+
+#: What a saved machine says it is.
+FORMAT = "kmemwidgets machine 1"
+#: Characters of a saved machine.
+MOST_SAVED = 1 << 28
+
+#: Verbs that change the machine, in the log of commands.
+COMMANDS = frozenset({"alloc_pages", "free_pages", "sysctl"})
+
+
+class Page(int):
+    """A block of frames that was allocated: the number of its first frame."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"Page({int(self):#x})"
+
+
+class Machine:
+    """A machine; `Machine.boot` makes one.
+
+    Attributes
+    ----------
+    page_alloc : PageAllocator
+        The page allocator; ``page_alloc.zones[i].free_area`` are the buddy lists alone. What is asked of it past the
+        verbs is not in the log that undo and save go by.
+    zones : sequence of Zone
+        All zones of all nodes.
+    memblock : Memblock
+        The early allocator as boot left it.
+    history : History
+
+    Examples
+    --------
+    >>> m = Machine.boot(memory="1G", cpus=1)
+    >>> page = m.alloc_pages("GFP_KERNEL", order=2)
+    >>> m.free_pages(page, 2)
+    >>> m.snapshot().zone(0, "DMA32").present
+    262144
+    """
+
+    def __init__(self, spec: MachineSpec, seed: int = 0) -> None:
+        check_spec(spec)
+        self._spec = spec
+        self.seed = seed
+        self._booted = boot_steps.boot(spec)
+        self._frames = Frames(self.page_alloc, [(entry.start_pfn, entry.end_pfn) for entry in self._booted.memory])
+        self._frames.look()
+        self._changes = ChangeLog()
+        self._moved = False
+        self._subscribers: list[Callable[[], None]] = []
+        self.history = History(self._run, self.page_alloc.save, self._load)
+
+    @classmethod
+    def boot(
+        cls,
+        what: object = None,
+        *,
+        arch: str = "x86_64",
+        memory: int | str = "4G",
+        nodes: int | Sequence[Any] = 1,
+        cpus: int = 2,
+        kernel: str = "6.1",
+        cmdline: str = "",
+        config: Mapping[str, Any] | None = None,
+        spec: MachineSpec | None = None,
+        seed: int = 0,
+    ) -> Machine:
+        """Boot a machine.
+
+        Parameters
+        ----------
+        what : str, MachineSpec or anything with ``spec()``, optional
+            A preset's name (see ``kmemwidgets.sim.presets``), a description, or a recording.
+        arch, memory, nodes, cpus, kernel, cmdline, config
+            Else: what the machine is; see `kmemwidgets.sim.describe.describe`.
+        spec : MachineSpec, optional
+            The same as giving it first.
+        seed : int
+            Where chance comes from; the same seed and commands give the same bytes.
+
+        Raises
+        ------
+        ValueError
+            For arguments that describe no machine.
+        BadInput
+            For a preset, kernel or description that can't be booted.
+        """
+        given = spec if what is None else what
+        if isinstance(given, str):
+            return cls(preset(given), seed)
+        if given is not None:
+            made = given.spec() if callable(getattr(given, "spec", None)) else None  # type: ignore[attr-defined]
+            if not isinstance(made, MachineSpec):
+                raise ValueError(f"{type(given).__name__} describes no machine; give a preset's name or a MachineSpec")
+            return cls(made, seed)
+        return cls(
+            describe(arch=arch, memory=memory, nodes=nodes, cpus=cpus, kernel=kernel, cmdline=cmdline, config=config),
+            seed,
+        )
+
+    # What it consists of
+
+    @property
+    def page_alloc(self) -> Any:
+        """The page allocator."""
+        return self._booted.page_alloc
+
+    @property
+    def zones(self) -> Any:
+        """All zones of all nodes, empty ones too."""
+        return self._booted.zones
+
+    @property
+    def memblock(self) -> Any:
+        """The early allocator as boot left it."""
+        return self._booted.memblock
+
+    @property
+    def reserves(self) -> Any:
+        """min_free_kbytes, watermarks and reserves."""
+        return self._booted.reserves
+
+    def spec(self) -> MachineSpec:
+        """Return the description that it was booted from."""
+        return self._spec
+
+    def unchecked_rules(self) -> tuple[Any, ...]:
+        """Return the rules in force that no oracle and no recording has checked."""
+        return unchecked_rules(self._spec.kernel)
+
+    # Verbs
+
+    @property
+    def verbs(self) -> Mapping[str, Callable[..., Any]]:
+        """What can be done to it, by name."""
+        names = ("alloc_pages", "free_pages", "sysctl", "undo", "redo", "reset", "goto")
+        return MappingProxyType({name: getattr(self, name) for name in names})
+
+    def alloc_pages(
+        self, gfp: int | str = GFP_KERNEL, order: int = 0, node: int | None = None, cpu: int = 0
+    ) -> Page | None:
+        """Allocate 2^order frames.
+
+        Parameters
+        ----------
+        gfp : int or str
+            ``GFP_KERNEL | __GFP_ZERO``, or the kernel's text.
+        order : int
+        node : int, optional
+            Preferred node; the cpu's own if not given.
+        cpu : int
+
+        Returns
+        -------
+        Page or None
+            The number of the first frame; None if the request failed.
+        """
+        flags = parse_gfp(gfp, self._spec.kernel) if isinstance(gfp, str) else gfp
+        if node is not None and node not in self._booted.node_order:
+            raise ValueError(f"no node {node}; there are {', '.join(map(str, self._booted.node_order))}")
+        pfn = self._do("alloc_pages", flags, order, node, cpu)
+        return None if pfn < 0 else Page(pfn)
+
+    def free_pages(self, page: int, order: int = 0, cpu: int = 0) -> None:
+        """Give 2^order frames back.
+
+        Raises
+        ------
+        KernelBug
+            If no such block is in use there; nothing changes then.
+        """
+        self._do("free_pages", int(page), order, cpu)
+
+    def sysctl(self, name: str, value: int | str) -> None:
+        """Write a sysctl of vm/: min_free_kbytes, watermark_scale_factor, lowmem_reserve_ratio ..."""
+        self._do("sysctl", name.removeprefix("vm."), str(value))
+
+    def _do(self, name: str, *arguments: Any) -> Any:
+        """Carry a command out, take it down, and tell whoever listens."""
+        command = (name, arguments)
+        result = self._run(command)
+        self.history.add(command)
+        self._tell()
+        return result
+
+    def _run(self, command: Command) -> Any:
+        name, arguments = command
+        if name == "sysctl":
+            self.reserves.write(*arguments)
+            self.page_alloc.setup_per_cpu_pageset()
+            return None
+        return getattr(self.page_alloc, name)(*arguments)
+
+    # Time
+
+    @property
+    def now(self) -> int:
+        """How many commands are in force."""
+        return self.history.now
+
+    def goto(self, number: int) -> None:
+        """Bring the machine to where it was after `number` commands."""
+        self.history.goto(number)
+        self._tell()
+
+    def undo(self) -> bool:
+        """Take back the last command; False if there is none."""
+        if not self.now:
+            return False
+        self.goto(self.now - 1)
+        return True
+
+    def redo(self) -> bool:
+        """Carry out again what was taken back; False if there is nothing."""
+        if self.now == len(self.history.commands):
+            return False
+        self.goto(self.now + 1)
+        return True
+
+    def reset(self) -> None:
+        """Take everything back; `redo` and `goto` still lead forward again."""
+        self.goto(0)
+
+    def _load(self, saved: Any | None) -> None:
+        if saved is None:
+            # Booting again is faster than keeping a copy of what boot left.
+            fresh = boot_steps.boot(self._spec)
+            self._booted.reserves.settings = fresh.reserves.settings
+            for mine, its in zip(self.zones, fresh.zones, strict=True):
+                for name in mine.__slots__:
+                    setattr(mine, name, getattr(its, name))
+            saved = fresh.page_alloc.save()
+        self.page_alloc.load(saved)
+
+    # A source, like a recording
+
+    def snapshot(self) -> Snapshot:
+        """Return the whole state now."""
+        self._look()
+        return view.snapshot(
+            self._spec,
+            self._booted,
+            self._frames.table(),
+            time_ns=self.now,
+            layout=virtual_layout(self._spec),
+        )
+
+    def frame_table(self, kind: str = "flags") -> FrameTable | None:
+        """Return all frames as they are now; `codes` are live. None for a kind that isn't kept."""
+        if kind != "flags":
+            return None
+        self._look()
+        return self._frames.table()
+
+    def frame_histogram(self, start_pfn: int, pfns_per_bin: int, bins: int) -> list[tuple[int, ...]]:
+        """Count the frames of each code of `frame_table` in equal parts of a range."""
+        self._look()
+        return self._frames.histogram(start_pfn, pfns_per_bin, bins)
+
+    def changes(self, since: int) -> Changes:
+        """Return what changed after sequence number `since`."""
+        self._look()
+        ranges = self._changes.since(since)
+        what = frozenset() if ranges == () and since == self._changes.seq else frozenset({"zones", "meminfo", "events"})
+        return Changes(self._changes.seq, ranges, what)
+
+    def _look(self) -> None:
+        ranges = self._frames.look()
+        if ranges or self._moved:
+            self._moved = False
+            self._changes.add(ranges)
+
+    def frame(self, pfn: int) -> FrameInfo:
+        """Return all that is known of one frame; IndexError where there is none."""
+        self._look()
+        return view.frame(self._spec, self._booted, self._frames.table(), pfn)
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` after each change; return a function that stops that."""
+        self._subscribers.append(callback)
+
+        def stop() -> None:
+            if callback in self._subscribers:
+                self._subscribers.remove(callback)
+
+        return stop
+
+    def _tell(self) -> None:
+        self._moved = True
+        for callback in tuple(self._subscribers):
+            callback()
+
+    # Saving
+
+    def save(self, path: str | Path) -> None:
+        """Write description, seed and commands as JSON, to a file that is there in whole or not at all."""
+        text = json.dumps(
+            {
+                "format": FORMAT,
+                "spec": json.loads(self._spec.to_json()),
+                "seed": self.seed,
+                "commands": [[name, *arguments] for name, arguments in self.history.commands[: self.now]],
+            },
+            indent=1,
+        )
+        target = Path(path)
+        partial = target.with_name(target.name + ".part")
+        try:
+            partial.write_text(text + "\n")
+            partial.replace(target)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise BadInput(f"can't be written: {error.strerror}", where=str(path)) from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> Machine:
+        """Boot a saved machine and carry out its commands.
+
+        Raises
+        ------
+        BadInput
+            For a file that is no saved machine, or whose commands can't be carried out.
+        """
+        where = str(path)
+        try:
+            with Path(path).open() as file:
+                text = file.read(MOST_SAVED + 1)
+            raw = json.loads(text) if len(text) <= MOST_SAVED else None
+        except OSError as error:
+            raise BadInput(f"can't be read: {error.strerror}", where=where) from error
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"is no saved machine: {error}", where=where) from error
+        if not isinstance(raw, dict) or set(raw) != {"format", "spec", "seed", "commands"} or raw["format"] != FORMAT:
+            raise BadInput(f"is no saved machine; expected format {FORMAT!r}", where=where)
+        if not isinstance(raw["seed"], int) or isinstance(raw["seed"], bool):
+            raise BadInput(f"seed {raw['seed']!r} is no number", where=where)
+        try:
+            machine = cls(MachineSpec.from_json(json.dumps(raw["spec"])), raw["seed"])
+            for name, arguments in read_commands(raw["commands"], COMMANDS):
+                machine._do(name, *arguments)
+        except BadInput as error:
+            raise BadInput(error.what, where=error.where or where, todo=error.todo) from error
+        except (ValueError, TypeError, RuntimeError, KeyError, IndexError, AttributeError) as error:
+            raise BadInput(f"can't be carried out: {error}", where=where) from error
+        return machine
+
+    def __repr__(self) -> str:
+        total = sum(zone.managed for zone in self.zones) * self._spec.page_size >> 20
+        nodes = len(self._booted.node_order)
+        return (
+            f"<Machine {self._spec.name}: Linux {format_version(self._spec.kernel)}, {self._spec.arch}, "
+            f"{total} MiB managed, {nodes} node{'s' if nodes != 1 else ''}, {self._spec.cpus} cpus>"
+        )
