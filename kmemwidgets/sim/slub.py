@@ -172,6 +172,18 @@ class Slub:
         self._load(c, slab, cpu)
         return c.freelist.pop()
 
+    def next_object(self, cache: KmemCache, cpu: int = 0) -> int:
+        """Tell which object the next request on a cpu would get; 0 where a new slab would be cut for it."""
+        c = cache.cpus[cpu]
+        if c.freelist:
+            return c.freelist[-1]
+        if c.slab is not None and c.slab.freelist:
+            return c.slab.freelist[-1]
+        if c.partial:
+            return c.partial[-1].freelist[-1]
+        node = cache.nodes.get(self.cpu_node[cpu])
+        return next(iter(node.partial.values())).freelist[-1] if node is not None and node.partial else 0
+
     def _load(self, c: KmemCacheCpu, slab: Slab, cpu: int) -> None:
         """Give a cpu a slab with all its free objects."""
         c.slab = slab

@@ -1,0 +1,364 @@
+"""Objects of a trace: which one SLUB hands out next, told from the requests alone.
+
+The simulated allocator starts without a slab. It learns of one when an object of it is freed, or when a
+request got an object that nothing before could tell of; such a slab counts as full until then. From there on
+the allocator decides by itself, and each recorded object that was freed earlier in the trace is compared with
+its decision. After a miss the recorded object is taken, and everything that lay above it on its list is
+held to have been taken by requests without an event (kmem_cache_alloc_bulk).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from kmemwidgets.procfs import slabinfo
+from kmemwidgets.records import MachineSpec, SlabCacheInfo
+from kmemwidgets.sim.rules import pick
+from kmemwidgets.sim.rules.kmalloc import TABLE as KMALLOC_TABLE
+from kmemwidgets.sim.rules.kmalloc import KmallocRules
+from kmemwidgets.sim.rules.slub import TABLE, SlubRules
+from kmemwidgets.sim.slab_cache import CPU_PARTIAL, CPU_SLAB, FULL, NODE_PARTIAL, KmemCache, Slab
+from kmemwidgets.sim.slab_common import kmalloc_caches, kmalloc_kind, kmalloc_kinds
+from kmemwidgets.sim.slub import Slub
+from kmemwidgets.sim.slub_layout import CacheGeometry, ObjectLayout
+from kmemwidgets.sim.slub_options import tunables
+from kmemwidgets.tracefs import Row
+
+#: Misses that are told one by one.
+FIRST_MISSES = 10
+
+_ALLOC = frozenset({"kmem_cache_alloc", "kmem_cache_alloc_node"})
+_KMALLOC = frozenset({"kmalloc", "kmalloc_node"})
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectMiss:
+    """An object that was handed out otherwise than predicted; `predicted` 0: from a new slab."""
+
+    event: int
+    cache: str
+    predicted: int
+    recorded: int
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectResult:
+    """What became of a trace's slab allocations.
+
+    Attributes
+    ----------
+    determined : int
+        Allocations whose recorded object was freed earlier in the trace.
+    exact : int
+        Those predicted.
+    unattributed : int
+        Allocations whose cache the trace doesn't tell.
+    first_misses : tuple of ObjectMiss
+    by_cache : mapping of str to (int, int)
+        Determined and exact of each cache.
+    """
+
+    determined: int
+    exact: int
+    unattributed: int
+    first_misses: tuple[ObjectMiss, ...]
+    by_cache: Mapping[str, tuple[int, int]]
+
+    def as_json(self) -> dict[str, int]:
+        """Return the figures that ``kmem replay --json`` tells."""
+        return {"determined": self.determined, "exact": self.exact, "unattributed": self.unattributed}
+
+
+class _NoPages:
+    """A page allocator with nothing to give: which pages a slab gets is learnt from the trace."""
+
+    def alloc_pages(self, gfp: int, order: int = 0, nid: int | None = None, cpu: int = 0) -> int:  # noqa: ARG002
+        return -1
+
+    def free_pages(self, pfn: int, order: int = 0, cpu: int = 0) -> None:
+        """Take pages that the trace tells of as well."""
+
+
+def direct_map_base(spec: MachineSpec) -> int:
+    """Return the address at which the direct map has, or would have, the frame with pfn 0."""
+    base = dict(spec.bases).get("page_offset_base")
+    if base is not None:
+        return base
+    if spec.arch == "x86_64":
+        return 0xFF11000000000000 if spec.va_bits == 57 else 0xFFFF888000000000
+    if spec.arch == "arm64":
+        # arch/arm64/mm/init.c, arm64_memblock_init: memory begins at the start of the linear map, to 1 GiB.
+        start = min((entry.start for entry in spec.memory), default=0)
+        return (1 << 64) - (1 << spec.va_bits) - (start & -(1 << 30))
+    return int(spec.option("CONFIG_PAGE_OFFSET") or "0xc0000000", 0)
+
+
+def call_site_caches(rows: Iterable[Row]) -> dict[str, str]:
+    """Find the cache of each call site of kmem_cache_alloc: the one that its objects were freed to."""
+    owner: dict[int, str] = {}
+    seen: dict[str, Counter[str]] = defaultdict(Counter)
+    for name, _comm, _pid, _cpu, _time, _flags, values in rows:
+        if name in _ALLOC:
+            owner[values[1]] = values[0]
+        elif name == "kmem_cache_free":
+            site = owner.pop(values[1], None)
+            if site is not None and values[2] is not None:
+                seen[site][values[2]] += 1
+    return {site: names.most_common(1)[0][0] for site, names in seen.items()}
+
+
+class ObjectReplay:
+    """Drives a simulated SLUB with a trace's requests.
+
+    Parameters
+    ----------
+    spec : MachineSpec
+    caches : sequence of SlabCacheInfo
+        /proc/slabinfo before the trace: names, sizes, and pages of a slab. Counts are not used.
+    cpus : int
+        Cpus that occur in the trace.
+    """
+
+    def __init__(self, spec: MachineSpec, caches: Sequence[SlabCacheInfo], cpus: int) -> None:
+        self.spec = spec
+        self.rules = pick(SlubRules, TABLE, spec.kernel)
+        cpu_node = tuple((*spec.cpu_node, *[0] * cpus)[:cpus])
+        nodes = sorted(set(cpu_node) | {0})
+        self.slub = Slub(
+            _NoPages(), self.rules, tunables=tunables(self.rules, spec), cpu_node=cpu_node, nodes=nodes,
+            page_offset=direct_map_base(spec), hardened=False, shuffled=False,
+        )  # fmt: skip
+        kmalloc = pick(KmallocRules, KMALLOC_TABLE, spec.kernel)
+        self.kinds = kmalloc_kinds(kmalloc, spec)
+        self.described = {cache.name: cache for cache in caches}
+        self.by_size: dict[int, list[str]] = defaultdict(list)
+        for cache in caches:
+            if cache.slab_size is not None:
+                self.by_size[cache.slab_size].append(cache.name)
+        self.kmalloc_names: dict[tuple[str, int], str] = {}
+        for entry in kmalloc_caches(kmalloc, spec):
+            described = self.described.get(entry.name)
+            if described is not None and described.slab_size is not None:
+                self.kmalloc_names[entry.kind, described.slab_size] = entry.name
+        self.caches: dict[str, KmemCache] = {}
+        self.freed: set[int] = set()
+        self.owner: dict[int, KmemCache] = {}
+        self.counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+        self.unattributed = 0
+        self.misses: list[ObjectMiss] = []
+
+    def run(self, rows: Sequence[Row]) -> ObjectResult:
+        """Replay a whole trace."""
+        sites = call_site_caches(rows)
+        for number, (name, _comm, _pid, cpu, _time, _flags, values) in enumerate(rows):
+            if name in _ALLOC:
+                self._alloc(number, self._cache_of_site(sites, values[0], values[3]), values[1], cpu)
+            elif name in _KMALLOC:
+                cache = self._kmalloc_cache(values[3], values[4])
+                if cache is not None:
+                    self._alloc(number, cache, values[1], cpu)
+            elif name == "kmem_cache_free":
+                self._free(self.cache(values[2]), values[1], cpu)
+            elif name == "kfree":
+                self._free(None, values[1], cpu)
+            elif name == "mm_page_free" and values[0] is not None:
+                self._pages_freed(values[0], values[1])
+        return self.result()
+
+    def result(self) -> ObjectResult:
+        """Return what was counted so far."""
+        by_cache = {name: (counts[0], counts[1]) for name, counts in self.counts.items()}
+        return ObjectResult(
+            sum(determined for determined, _ in by_cache.values()),
+            sum(exact for _, exact in by_cache.values()),
+            self.unattributed,
+            tuple(self.misses[:FIRST_MISSES]),
+            by_cache,
+        )
+
+    # --- whose object is it -------------------------------------------------------------------
+
+    def _cache_of_site(self, sites: Mapping[str, str], site: str, bytes_alloc: int) -> KmemCache | None:
+        """Return the cache of a kmem_cache_alloc, None where neither its call site nor its size tells."""
+        name = sites.get(site)
+        if name is None:
+            of_size = self.by_size.get(bytes_alloc, [])
+            name = of_size[0] if len(of_size) == 1 else None
+        cache = self.cache(name) if name is not None else None
+        if cache is None:
+            self.unattributed += 1
+        return cache
+
+    def _kmalloc_cache(self, bytes_alloc: int, gfp: str) -> KmemCache | None:
+        """Return the cache behind a kmalloc; None for one that took pages."""
+        # The names that stand for several flags hide one that matters here.
+        flags = [*gfp.split("|"), *(["__GFP_ACCOUNT"] if "GFP_KERNEL_ACCOUNT" in gfp else [])]
+        flags += ["__GFP_DMA"] if "GFP_DMA" in flags else []
+        name = self.kmalloc_names.get((kmalloc_kind(self.kinds, flags), bytes_alloc))
+        return self.cache(name) if name is not None else None
+
+    def cache(self, name: str | None) -> KmemCache | None:
+        """Return the simulated cache of a name; None for one that the recording doesn't describe."""
+        made = self.caches.get(name or "")
+        described = self.described.get(name or "")
+        if made is not None or described is None or not described.slab_size or not described.objs_per_slab:
+            return made
+        size = described.slab_size
+        page_size = self.spec.page_size
+        order = described.order if described.order is not None else 0
+        partial = self.rules.cpu_partial(size, page_size)
+        geometry = CacheGeometry(
+            # Where in its slot the object lies doesn't matter: its address is taken as it comes.
+            ObjectLayout(size, size, 0, None, None, 0, size),
+            order,
+            described.objs_per_slab,
+            self.rules.min_partial(size),
+            partial,
+            self.rules.cpu_partial_slabs(partial, described.objs_per_slab),
+        )
+        made = KmemCache(
+            described.name, size, 8, frozenset(), geometry,
+            cpus=len(self.slub.cpu_node), nodes=self.slub.node_ids,
+        )  # fmt: skip
+        self.caches[described.name] = made
+        return made
+
+    # --- requests -----------------------------------------------------------------------------
+
+    def _alloc(self, number: int, cache: KmemCache | None, address: int, cpu: int) -> None:
+        """Compare an allocation with the simulated one; only its cache and cpu are the request."""
+        if cache is None or not address:
+            return
+        predicted = self.slub.next_object(cache, cpu)
+        if address in self.freed:
+            counts = self.counts[cache.name]
+            counts[0] += 1
+            counts[1] += predicted == address
+            if predicted != address:
+                self.misses.append(ObjectMiss(number, cache.name, predicted, address))
+        if predicted == address:
+            self.slub.kmem_cache_alloc(cache, cpu=cpu)
+        else:
+            self._take(cache, address, cpu)
+        self.owner[address] = cache
+
+    def _free(self, cache: KmemCache | None, address: int, cpu: int) -> None:
+        self.freed.add(address)
+        owner = self.owner.pop(address, None)
+        known = self.slub.slabs.get(address >> self.slub.page_shift)
+        cache = cache or owner or (known.cache if known else None)
+        if cache is None:
+            return
+        slab = self._slab(cache, address)
+        self._taken_unseen(slab, address)
+        self.slub.slab_free(cache, slab, [address], cpu)
+
+    def _taken_unseen(self, slab: Slab, address: int) -> None:
+        """Take an object that is given back off the list it seems to be on: it went without an event."""
+        c = slab.cache.cpus[slab.cpu] if slab.place == CPU_SLAB else None
+        for chain in (slab.freelist, c.freelist if c is not None else []):
+            if address in chain:
+                chain.remove(address)
+                slab.inuse += chain is slab.freelist
+
+    def _pages_freed(self, pfn: int, order: int) -> None:
+        """Forget slabs whose pages went back."""
+        first = self.slub.page_offset + (pfn << self.slub.page_shift) >> self.slub.page_shift
+        for page in range(first, first + (1 << order)):
+            slab = self.slub.slabs.get(page)
+            if slab is not None:
+                self._off_the_lists(slab)
+                self.slub.forget_slab(slab)
+
+    # --- what the trace teaches ------------------------------------------------------------------
+
+    def _slab(self, cache: KmemCache, address: int) -> Slab:
+        """Return the slab of an object; one that was unknown so far counts as full."""
+        slab = self.slub.slabs.get(address >> self.slub.page_shift)
+        if slab is not None and slab.cache is cache:
+            return slab
+        if slab is not None:
+            # Its pages went from one cache to another without an event that told so.
+            self._off_the_lists(slab)
+            self.slub.forget_slab(slab)
+        order = cache.geometry.order
+        pfn = (address - self.slub.page_offset >> self.slub.page_shift) & -(1 << order)
+        for page in range(pfn, pfn + (1 << order)):
+            other = self.slub.slabs.get((self.slub.page_offset >> self.slub.page_shift) + page)
+            if other is not None:
+                self._off_the_lists(other)
+                self.slub.forget_slab(other)
+        return self.slub.add_slab(cache, pfn, order, self._nid(pfn))
+
+    def _nid(self, pfn: int) -> int:
+        start = pfn << self.slub.page_shift
+        return next((node.nid for node in self.spec.nodes if node.start <= start < node.end), 0)
+
+    def _off_the_lists(self, slab: Slab) -> None:
+        """Take a slab from wherever it is."""
+        cache = slab.cache
+        cache.nodes[slab.nid].partial.pop(slab.pfn, None)
+        for c in cache.cpus:
+            if slab in c.partial:
+                c.partial.remove(slab)
+            if c.slab is slab:
+                c.slab, c.freelist = None, []
+        slab.place, slab.frozen, slab.cpu = FULL, False, -1
+
+    def _take(self, cache: KmemCache, address: int, cpu: int) -> None:
+        """Put the simulated cache into the state that handing out this object leaves."""
+        c = cache.cpus[cpu]
+        slab = self._slab(cache, address)
+        if slab is not c.slab:
+            self._make_cpu_slab(cache, slab, cpu)
+        elif address in slab.freelist:
+            c.freelist, slab.freelist = slab.freelist, []
+        # What lay above it went without an event; what isn't on the list at all lay below everything known.
+        while c.freelist and c.freelist.pop() != address:
+            pass
+
+    def _make_cpu_slab(self, cache: KmemCache, slab: Slab, cpu: int) -> None:
+        """Make a slab the cpu's: the one before it was used up, and so were those listed before it."""
+        c = cache.cpus[cpu]
+        used_up = [c.slab] if c.slab is not None else []
+        c.slab, c.freelist = None, []
+        node = cache.nodes[slab.nid]
+        if slab.place == CPU_PARTIAL:
+            for other in cache.cpus:
+                if slab in other.partial:
+                    at = other.partial.index(slab)
+                    used_up += other.partial[at + 1 :]
+                    del other.partial[at + 1 :]
+        elif slab.place == NODE_PARTIAL:
+            for pfn in list(node.partial):
+                if pfn == slab.pfn:
+                    break
+                used_up.append(node.partial.pop(pfn))
+        self._off_the_lists(slab)
+        for other_slab in used_up:
+            other_slab.freelist = []
+            other_slab.inuse = other_slab.objects
+            other_slab.place, other_slab.frozen, other_slab.cpu = FULL, False, -1
+        c.slab = slab
+        c.freelist, slab.freelist = slab.freelist, []
+        slab.inuse = slab.objects
+        slab.place, slab.frozen, slab.cpu = CPU_SLAB, True, cpu
+
+
+def replay_objects(spec: MachineSpec, rows: Sequence[Row], slabinfo_text: str, where: str = "slabinfo") -> ObjectResult:
+    """Replay the slab requests of one trace.
+
+    Parameters
+    ----------
+    spec : MachineSpec
+    rows : sequence of Row
+        The trace, as `tracefs.scan` gives it.
+    slabinfo_text : str
+        /proc/slabinfo from before the trace.
+    where : str
+        Its path, for errors.
+    """
+    cpus = max((row[3] for row in rows), default=0) + 1
+    return ObjectReplay(spec, slabinfo.parse(slabinfo_text, where).caches, max(cpus, spec.cpus)).run(rows)
