@@ -15,6 +15,7 @@ from kmemwidgets.records import BadInput, Changes, FrameInfo, MachineSpec, Snaps
 from .archive import Files, FolderFiles, load_tar, logical, stored, unpack
 from .description import describe, meta_problem
 from .frame import frame_of
+from .here import STAND_IN, record_here
 from .moments import moments, take
 
 #: Characters of a meta.json.
@@ -94,6 +95,20 @@ class Capture:
             )
         with resources.as_file(resources.files(__package__).joinpath(_BUNDLED, f"{name}.tar.xz")) as path:
             return cls(load_tar(path), name, f"bundled {name}")
+
+    @classmethod
+    def here(cls) -> Capture:
+        """Record the machine this runs on, in memory; where that can't be, a bundled recording that says so.
+
+        Flags of every frame are read up to 32 GiB. `notes` says what a container hides.
+        """
+        try:
+            files, notes = record_here()
+        except BadInput as reason:
+            capture = cls.bundled(STAND_IN)
+            capture.notes = (f"{reason}: this is the recorded machine {STAND_IN}",)
+            return capture
+        return cls(files, "here", "this machine", notes)
 
     @staticmethod
     def bundled_names() -> tuple[str, ...]:
