@@ -14,8 +14,13 @@ export function openChart({ model, el, signal, trait = "chart" }) {
   el.classList.add("kmem-chart");
   let mounted = "";
   let view = null;
+  // As we told it that it is attached, we must tell it that it is not any more, or removing it throws.
+  const discard = (old) => {
+    for (const type of ["before-detach", "after-detach"]) old?.luminoWidget?.processMessage({ type });
+    old?.remove();
+  };
   const drop = () => {
-    view?.remove();
+    discard(view);
     view = null;
     mounted = "";
   };
@@ -29,7 +34,7 @@ export function openChart({ model, el, signal, trait = "chart" }) {
       made.remove();
       return;
     }
-    view?.remove();
+    discard(view);
     view = made;
     // What a Lumino panel would say: the figure waits for it before it draws.
     made.luminoWidget?.processMessage({ type: "before-attach" });
