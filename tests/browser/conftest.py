@@ -29,10 +29,11 @@ FLAGS = (
     "--disable-default-apps", "--disable-extensions", "--force-color-profile=srgb",
 )  # fmt: skip
 
-#: What a page may say that is not ours: Notebook 7 says it for an empty notebook too.
-NOT_OURS = ("reading 'schema'",)
+#: What a page may say that is not ours: Notebook 7 says the first for an empty notebook too, JupyterLab's
+#: debugger the second when a kernel restarts.
+NOT_OURS = ("reading 'schema'", "Could not restore the debugger state")
 
-PATIENCE = 60_000
+PATIENCE = 20_000
 
 
 def find_chromium() -> str | None:
@@ -282,6 +283,8 @@ class Lab:
         self.page.evaluate("(theme) => jupyterapp.commands.execute('apputils:change-theme', {theme})", name)
         light = "true" if "Light" in name else "false"
         self.page.wait_for_function(f"() => document.body.dataset.jpThemeLight === '{light}'")
+        # JupyterLab's curtain; a second change while it fades makes JupyterLab remove it twice.
+        self.page.wait_for_function("() => !document.getElementById('jupyterlab-splash')")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ast import literal_eval
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -33,11 +32,11 @@ w
 
 
 @pytest.fixture(scope="module")
-def shown(lab_session: Any) -> Iterator[Any]:
+def shown(lab_session: Any) -> Any:
     book = lab_session.open("zonediagram.ipynb")
     book.run(MACHINE)
     book.panel.locator(".kmem-zd-svg").wait_for()
-    yield book
+    return book
 
 
 @pytest.fixture
@@ -141,8 +140,8 @@ def test_dark_follows_the_page(lab: Any, shown: Any, diagram: Any) -> None:
 
 def test_pasted_zoneinfo_and_a_second_view(lab: Any, shown: Any, diagram: Any) -> None:
     text = (
-        "Node 0, zone      DMA\\n  pages free     3840\\n        min      11\\n        low      13\\n        high     15\\n"
-        "        spanned  4095\\n        present  3998\\n        managed  3840\\n"
+        "Node 0, zone      DMA\\n  pages free     3840\\n        min      11\\n        low      13\\n"
+        "        high     15\\n        spanned  4095\\n        present  3998\\n        managed  3840\\n"
         "        protection: (0, 100)\\n  start_pfn:           1\\n"
     )
     output = shown.run(f"p = ZoneDiagram('''{text}'''); p")
