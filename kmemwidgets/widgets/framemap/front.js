@@ -17,8 +17,8 @@ import { exportSvg } from "./export.js";
 import { describe, sentence } from "./words.js";
 
 const HEIGHT = 460;
+const COUNT_MS = 150;
 const CLOSE = 24; // pixels a cell when going to a frame from afar
-const TELL_MS = 120; // how long the view rests before Python hears of it
 
 const zoneWords = (zone) => text("framemap.node_zone", zone);
 
@@ -70,19 +70,15 @@ function openView({ model, el, signal, wire, focus, rasters }) {
     const wanted = view.camera ?? fitCamera(view.map, width, height);
     return clampCamera(wanted, view.map, width, height);
   };
-  let telling = 0;
   const look = (next) => {
     const [width, height] = size();
     const near = next && clampCamera(next, view.map, width, height);
     view.camera = near && near.scale > fitCamera(view.map, width, height).scale * 1.0001 ? near : null;
     card.hidden = true;
     draw();
-    clearTimeout(telling);
-    telling = setTimeout(() => {
-      put(model, { camera: view.camera ? [view.camera.x, view.camera.y, view.camera.scale] : [] });
-    }, TELL_MS);
+    // ipywidgets has one message on the way at most and sends the latest after it: no need to hold back here.
+    put(model, { camera: view.camera ? [view.camera.x, view.camera.y, view.camera.scale] : [] });
   };
-  signal.addEventListener("abort", () => clearTimeout(telling));
   const zoom = (factor, px, py) => {
     const [width, height] = size();
     const at = cursorPoint() ?? [width / 2, height / 2];
@@ -311,24 +307,6 @@ function openView({ model, el, signal, wire, focus, rasters }) {
 
   // State --------------------------------------------------------------------------------
 
-  wire.subscribe((what, state) => {
-    if (what === "full") build(state.data);
-    if (state.data.known && what === "delta") shell.counts = null;
-    draw();
-  }, signal);
-  focus.subscribe((place, mine) => {
-    view.scene.chosen = place.start === undefined ? null : { start: place.start, count: place.count ?? 1 };
-    zones?.mark(place);
-    if (!view.map?.known) return;
-    if (view.scene.chosen && !mine) {
-      view.cursor = place.start;
-      tellCursor();
-      if (view.camera && !cursorPoint()) goTo(place.start);
-    } else if (!view.scene.chosen && !mine && place.zone !== undefined) {
-      showZone(view.map.zones.find((zone) => zone.node === place.node && zone.zone === place.zone));
-    }
-    draw();
-  }, signal);
   model.on("change:only", () => {
     view.scene.colorsOf = null;
     draw();
@@ -366,6 +344,7 @@ function openView({ model, el, signal, wire, focus, rasters }) {
     const [x, y, scale] = model.get("camera");
     view.camera = scale ? { x, y, scale } : null;
     view.scene.colorsOf = null;
+    counted = "";
     if (!map.known) {
       fill(shell.body, buildTotals(map, zoneWords));
       shell.say(text("framemap.unknown"));
@@ -408,6 +387,7 @@ function openView({ model, el, signal, wire, focus, rasters }) {
       scene.mono = (px) => `${px}px ${mono}`;
       Object.assign(scene, palette(map, view.theme, only, scene.paper));
       scene.colorsOf = true;
+      legend.show(view.theme, only);
     }
     Object.assign(scene, {
       canvas, map, raster: rasters.raster, camera: camera(), width, height,
@@ -418,29 +398,31 @@ function openView({ model, el, signal, wire, focus, rasters }) {
     paint(scene);
     overview.hidden = !view.camera;
     if (view.camera) paintOverview(overview, scene, overviewBox(map));
-    later();
+    countLater();
     shell.root.dataset.painted = wire.state.seq;
     shell.root.dataset.epoch = wire.state.epoch;
   }
 
   // Counting all frames takes longer than painting those on screen, so it waits for a quiet moment.
   let counting = 0;
-  const later = () => {
-    const now = `${wire.state.epoch}/${wire.state.seq}/${view.theme}/${model.get("only")}`;
-    if (counting || shell.counted === now) return;
-    counting = setTimeout(() => {
-      counting = 0;
-      if (!rasters.raster) return;
-      const key = `${wire.state.epoch}/${wire.state.seq}`;
-      if (rasters.counted !== key) {
-        rasters.counts = rasters.raster.counts();
-        rasters.counted = key;
-      }
-      legend.update({ counts: rasters.counts, theme: view.theme, only: model.get("only") });
-      shell.counted = `${key}/${view.theme}/${model.get("only")}`;
-      shell.root.dataset.counted = wire.state.seq;
-      if (`${wire.state.epoch}/${wire.state.seq}` !== key) later();
-    }, shell.counted === undefined ? 0 : 150);
+  let counted = "";
+  const countLater = () => {
+    const state = () => `${wire.state.epoch}/${wire.state.seq}`;
+    if (counting || counted === state()) return;
+    counting = setTimeout(
+      () => {
+        counting = 0;
+        if (!rasters.raster || !legend) return;
+        if (rasters.counted !== state()) {
+          rasters.counted = state();
+          rasters.counts = rasters.raster.counts();
+        }
+        counted = state();
+        legend.count(rasters.counts);
+        shell.root.dataset.counted = wire.state.seq;
+      },
+      counted ? COUNT_MS : 0,
+    );
   };
   signal.addEventListener("abort", () => clearTimeout(counting));
 
@@ -460,6 +442,25 @@ function openView({ model, el, signal, wire, focus, rasters }) {
   };
   ratioChanged();
   signal.addEventListener("abort", () => resized.disconnect());
+
+  // Last, as both may call at once.
+  wire.subscribe((what, state) => {
+    if (what === "full") build(state.data);
+    draw();
+  }, signal);
+  focus.subscribe((place, mine) => {
+    view.scene.chosen = place.start === undefined ? null : { start: place.start, count: place.count ?? 1 };
+    zones?.mark(place);
+    if (!view.map?.known) return;
+    if (view.scene.chosen && !mine) {
+      view.cursor = place.start;
+      tellCursor();
+      if (view.camera && !cursorPoint()) goTo(place.start);
+    } else if (!view.scene.chosen && !mine && place.zone !== undefined) {
+      showZone(view.map.zones.find((zone) => zone.node === place.node && zone.zone === place.zone));
+    }
+    draw();
+  }, signal);
 }
 
 function opaque(color, theme) {

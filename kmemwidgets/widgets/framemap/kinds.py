@@ -71,6 +71,9 @@ _HUES = (
     ("#3f5c2e", "#9cc27e"), ("#7b8794", "#76828f"),
 )  # fmt: skip
 
+#: What a table says nothing about.
+_CALM = ("#dde5ec", "#2b343d")
+
 
 def kind_of_flags(word: int) -> str:
     """Return the kind that a word of /proc/kpageflags means.
@@ -108,7 +111,9 @@ def kinds_of(table: FrameTable) -> tuple[tuple[Kind, ...], bytes]:
     kinds = []
     for code, value in enumerate(table.palette):
         label = table.labels[code] if table.labels else f"{table.kind} {value}"
-        if table.kind == "order" and value >= 0:
+        if value < 0 or label == "unknown":
+            light, dark = _CALM
+        elif table.kind == "order":
             light, dark = _ORDERS[min(value, len(_ORDERS) - 1)]
         elif table.kind == "age":
             step = code * (len(_ORDERS) - 1) // max(1, len(table.palette) - 1)

@@ -24,8 +24,18 @@ export function buildLegend(map, { onToggle, onAll }) {
   const node = element("div", { class: "kmem-framemap-legend", role: "group", "aria-label": text("framemap.legend") }, list, all);
   return {
     node,
-    /** Show counts (cells of each code), colours and which kinds are chosen. */
-    update({ counts, theme, only }) {
+    /** Show the theme's colours, and which kinds are chosen. */
+    show(theme, only) {
+      for (const kind of map.kinds) {
+        const row = rows.get(kind.name);
+        row.swatch.style.background = kind[theme];
+        row.made.setAttribute("aria-pressed", String(only.includes(kind.name)));
+        row.made.classList.toggle("kmem-dim", only.length > 0 && !only.includes(kind.name));
+      }
+      all.hidden = only.length === 0;
+    },
+    /** Show how many cells there are of each code. */
+    count(counts) {
       const perKind = new Array(map.kinds.length).fill(0);
       map.kind.forEach((index, code) => {
         perKind[index] += counts[code] * map.step;
@@ -33,13 +43,9 @@ export function buildLegend(map, { onToggle, onAll }) {
       map.kinds.forEach((kind, index) => {
         const row = rows.get(kind.name);
         row.item.hidden = perKind[index] === 0 || kind.name === "hole";
-        row.swatch.style.background = kind[theme];
         row.number.textContent = `${map.step > 1 ? "≈ " : ""}${count(perKind[index])}`;
         row.share.textContent = sizeWords(perKind[index] * map.page_size);
-        row.made.setAttribute("aria-pressed", String(only.includes(kind.name)));
-        row.made.classList.toggle("kmem-dim", only.length > 0 && !only.includes(kind.name));
       });
-      all.hidden = only.length === 0;
     },
   };
 }

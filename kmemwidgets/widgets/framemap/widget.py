@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import traitlets
 
-from kmemwidgets.records import FrameInfo, FrameTable, Snapshot
+from kmemwidgets.records import FrameInfo, FrameTable, Snapshot, ZoneInfo
 from kmemwidgets.records.page_words import KPF_WORDS
 from kmemwidgets.widgets._assemble import assemble, styles
 from kmemwidgets.widgets._base import HELP, RESET, UNDO, Gesture, KmemWidget
@@ -137,7 +137,7 @@ class FrameMap(KmemWidget):
         snapshot = self.snapshot
         table = self._table()
         if table is None:
-            free = [zone.free for zone in snapshot.zones if zone.free is not None]
+            free = [number for zone in snapshot.zones if (number := _free(zone)) is not None]
             known = f"; {count(sum(free))} frames free" if free else ""
             return f"FrameMap of {snapshot.name}: positions unknown{known}"
         kinds, codes = kinds_of(table)
@@ -357,12 +357,19 @@ def _cells(ranges: Sequence[tuple[int, int]], layout: Layout) -> list[tuple[int,
     return cells
 
 
+def _free(zone: ZoneInfo) -> int | None:
+    """Return a zone's free frames: its own figure, else the sum of its free blocks."""
+    if zone.free is not None or zone.free_area is None:
+        return zone.free
+    return sum(area.nr_free << area.order for area in zone.free_area)
+
+
 def _totals(snapshot: Snapshot) -> list[dict[str, Any]]:
     return [
         {
             "node": zone.nid,
             "zone": zone.name,
-            "free": zone.free,
+            "free": _free(zone),
             "managed": zone.managed,
             "orders": None if zone.free_area is None else [area.nr_free for area in zone.free_area],
         }
