@@ -26,6 +26,7 @@ _HOME = {
     "AddressMap": "kmemwidgets.widgets",
     "KmallocPanel": "kmemwidgets.widgets",
     "VmallocPanel": "kmemwidgets.widgets",
+    "SlabPanel": "kmemwidgets.widgets",
     "FrameMap": "kmemwidgets.widgets",
     "ZoneDiagram": "kmemwidgets.widgets",
     "MeminfoPanel": "kmemwidgets.widgets",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from kmemwidgets.widgets import FrameMap as FrameMap
     from kmemwidgets.widgets import KmallocPanel as KmallocPanel
     from kmemwidgets.widgets import MeminfoPanel as MeminfoPanel
+    from kmemwidgets.widgets import SlabPanel as SlabPanel
     from kmemwidgets.widgets import VmallocPanel as VmallocPanel
     from kmemwidgets.widgets import ZoneDiagram as ZoneDiagram
     from kmemwidgets.widgets import link as link

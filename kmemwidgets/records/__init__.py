@@ -6,6 +6,7 @@ from .diff import Difference, diff
 from .errors import BadInput
 from .events import TraceEvent
 from .frames import KPF, KPF_NAMES, FrameInfo, FrameTable, flag_names
+from .slabs import OBJECT_STATES, SlabInfo, SlabObject
 from .snapshot import (
     MIGRATETYPES,
     FreeArea,
@@ -29,6 +30,7 @@ __all__ = [
     "KPF",
     "KPF_NAMES",
     "MIGRATETYPES",
+    "OBJECT_STATES",
     "TREES",
     "BadInput",
     "Changes",
@@ -45,6 +47,8 @@ __all__ = [
     "PerCpuPages",
     "Region",
     "SlabCacheInfo",
+    "SlabInfo",
+    "SlabObject",
     "Snapshot",
     "Source",
     "SwapArea",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 #: Public name -> module that defines it; loaded when first used.
 _HOME = {
+    "SlabPanel": "slabpanel",
     "VmallocPanel": "vmallocpanel",
     "KmallocPanel": "kmallocpanel",
     "AddressMap": "addressmap",
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .focus import link as link
     from .framemap import FrameMap as FrameMap
     from .kmallocpanel import KmallocPanel as KmallocPanel
+    from .slabpanel import SlabPanel as SlabPanel
     from .source import StaticSource as StaticSource
     from .vmallocpanel import VmallocPanel as VmallocPanel
 

@@ -179,9 +179,37 @@ _VMALLOCPANEL = {
     "vmallocpanel.size": "Size",
 }
 
+_SLABPANEL = {
+    "slabpanel.title": "Slab caches",
+    "slabpanel.search": "Find a cache",
+    "slabpanel.caches": "Caches, the largest first",
+    "slabpanel.objects": "{size} B, {active} of {total} in use",
+    "slabpanel.slabs": "Slabs of the cache",
+    "slabpanel.allocate": "Take an object of this cache",
+    "slabpanel.free": "Give the chosen object back",
+    "slabpanel.state.used": "in use",
+    "slabpanel.state.free": "free",
+    "slabpanel.state.next": "free, the next to go out",
+    "slabpanel.state.sheaf": "free, in a sheaf",
+    "slabpanel.state.unknown": "state unknown",
+    "slabpanel.unknown.why": "A recording counts objects, but doesn't say which of them are free.",
+    "slabpanel.place.0": "cpu {where}: its slab",
+    "slabpanel.place.1": "cpu {where}: partial list, {many}",
+    "slabpanel.place.2": "node {where}: partial list, {many}",
+    "slabpanel.place.3": "full, on no list: {many}",
+    "slabpanel.none": "No slab yet: the first request takes pages.",
+    "slabpanel.more": "and {count} more slabs",
+    "slabpanel.recorded": "{place}: {many}",
+    "slabpanel.nototals": "This source doesn't say how many slabs there are.",
+    "slabpanel.slab.said": "slab at pfn {pfn}, {used} of {objects} objects in use",
+    "slabpanel.opened": "Object {address}, {state}",
+    "slabpanel.bytes": "Bytes of the object",
+    "slabpanel.said": "object {address}, {state}",
+}
+
 #: key -> text
 TEXT = MappingProxyType(
-    {**_SHELL, **_FRAMEMAP, **_ADDRESSMAP, **_KMALLOCPANEL, **_CHART, **_ZONEDIAGRAM, **_VMALLOCPANEL}
+    {**_SHELL, **_FRAMEMAP, **_ADDRESSMAP, **_KMALLOCPANEL, **_CHART, **_ZONEDIAGRAM, **_VMALLOCPANEL, **_SLABPANEL}
 )
 
 

@@ -1,0 +1,120 @@
+"""SlabPanel and the views of slabs: places, states of objects, bytes, totals of a recording."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kmemwidgets import Capture, SlabPanel
+from kmemwidgets.records import BadInput, SlabCacheInfo, Snapshot
+from kmemwidgets.records.slabs import FREE, IN_USE, NEXT
+from kmemwidgets.sim.errors import KernelBug
+from kmemwidgets.widgets.slabpanel.view import recorded_slabs
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from slab_source import SlabBox
+
+
+def test_the_cpus_slab_comes_first_then_full_ones():
+    box = SlabBox()
+    slabs = box.slabs(box.cache.name)
+    assert [slab.place for slab in slabs] == ["cpu slab", "cpu partial"]
+    assert (slabs[0].cpu, slabs[1].cpu) == (0, 0)
+    assert sum(slab.objects.count(IN_USE) for slab in slabs) == 29
+    assert box.slabs(box.cache.name, 1) == slabs[:1]
+
+
+def test_the_marked_object_is_the_next_to_go_out():
+    box = SlabBox()
+    slab = box.slabs(box.cache.name)[0]
+    expected = slab.first + slab.objects.index(NEXT) * slab.size
+    assert box.slub.kmem_cache_alloc(box.cache) == expected
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 40), max_size=60), st.sampled_from([(6, 1, 192), (6, 18, 35)]))
+def test_states_agree_with_what_was_handed_out(steps, kernel):
+    box = SlabBox(kernel=kernel, size=600)
+    held = set(box.taken) - {box.taken[3]}
+    for step in steps:
+        if step < 25 or not held:
+            held.add(box.slub.kmem_cache_alloc(box.cache))
+        else:
+            address = sorted(held)[step % len(held)]
+            held.remove(address)
+            box.slub.kmem_cache_free(box.cache, address)
+    used = {
+        slab.first + i * slab.size
+        for slab in box.slabs(box.cache.name, 1000)
+        for i, state in enumerate(slab.objects)
+        if state == IN_USE
+    }
+    assert used == held
+
+
+def test_an_object_is_found_from_any_of_its_bytes_and_parts_cover_it():
+    box = SlabBox(flags=("red_zone", "store_user", "poison"))
+    opened = box.slab_object(box.taken[0] + 17)
+    assert opened.address == box.taken[0]
+    covered = sorted((start, end) for _, start, end in opened.parts)
+    assert covered[0][0] == 0
+    assert covered[-1][1] == len(opened.data)
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(covered))
+    names = [name for name, *_ in opened.parts]
+    assert names[:3] == ["left red zone", "object", "right red zone"]
+    assert {"free pointer", "tracks"} <= set(names)
+    start, end = next((start, end) for name, start, end in opened.parts if name == "left red zone")
+    assert set(opened.data[start:end]) == {0xCC}
+
+
+def test_the_free_pointer_lies_inside_where_nothing_is_debugged():
+    opened = SlabBox().slab_object(SlabBox().taken[3])
+    assert opened.state in (FREE, NEXT)
+    assert ("free pointer, while it is free", 96, 104) in opened.parts
+
+
+def test_an_address_outside_every_slab_faults():
+    box = SlabBox()
+    with pytest.raises(KernelBug, match="unable to handle page fault"):
+        box.slab_object(0xFFFF888000000000)
+
+
+def test_the_panel_allocates_frees_and_shows():
+    box = SlabBox()
+    panel = SlabPanel(box, cache=box.cache.name)
+    address = panel.allocate()
+    assert panel.focus.address == address
+    assert panel.focus.cache == box.cache.name
+    panel.free()
+    assert panel.data()["opened"]["state"] == NEXT
+    assert panel.show("big").name == "big"
+    assert panel.data()["slabs"] == []
+    with pytest.raises(KeyError):
+        panel.show("none")
+    panel.cache = "none"
+    assert "no cache 'none'" in panel.error
+
+
+def test_a_recording_shows_totals_only():
+    panel = SlabPanel(Capture.bundled("amd64-512m"))
+    data = panel.data()
+    assert not data["live"]
+    assert data["slabs"] == []
+    with pytest.raises(ValueError, match="doesn't tell its objects apart"):
+        panel.open_object(0)
+    info = panel.info(panel.cache)
+    assert sum(data["totals"].values()) == info.slabs
+    assert info.name in repr(panel)
+    assert recorded_slabs(SlabCacheInfo("x")) is None
+    assert recorded_slabs(SlabCacheInfo("x", slabs=3)) == {"all": 3}
+
+
+def test_a_source_without_caches_is_refused():
+    with pytest.raises(BadInput, match="doesn't show its slab caches"):
+        SlabPanel(Snapshot("x", "x86_64", (6, 1)))
