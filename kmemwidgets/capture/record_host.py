@@ -8,8 +8,8 @@ what could not be read, and why, is told at the end and in OUT/meta.json. Nothin
 Read it with `kmem explain OUT`, or kmemwidgets.Capture.load("OUT").
 """
 
-# This file also runs alone on old machines, so it is written for Python 3.6: typing's names, no strict zip, and os.path,
-# whose functions it shares with os.open and os.read.
+# This file also runs alone on old machines, so it is written for Python 3.6: typing's names, no strict zip, os.path,
+# which goes with os.open and os.read.
 # ruff: noqa: UP006, UP031, UP035, UP045, B905
 # ruff: noqa: PTH100, PTH103, PTH104, PTH110, PTH112, PTH113, PTH114, PTH115, PTH118, PTH119, PTH120, PTH123, PTH208
 
@@ -79,7 +79,8 @@ CONFIG = re.compile(
     r"|PAGE_(?:OFFSET|EXTENSION|OWNER|POISONING|REPORTING)|VMSPLIT\w*|VMAP_STACK|DEFERRED_STRUCT_PAGE_INIT"
     r"|SHUFFLE_PAGE_ALLOCATOR|INIT_ON_\w+|DEBUG_(?:VM|PAGEALLOC)\w*|KASAN\w*|KFENCE\w*|PREEMPT\w*|ARCH_MMAP_RND\w*"
     r"|DEFAULT_MMAP_MIN_ADDR|USERFAULTFD|PER_VMA_LOCK|IDLE_PAGE_TRACKING|HARDENED_USERCOPY|THREAD_INFO_IN_TASK"
-    r"|RANDOM_KMALLOC_CACHES|ARCH_FORCE_MAX_ORDER|FORCE_MAX_ZONEORDER|CRASH_DUMP|KEXEC\w*|LOG_BUF_SHIFT)(?:=| is not set)"
+    r"|RANDOM_KMALLOC_CACHES|ARCH_FORCE_MAX_ORDER|FORCE_MAX_ZONEORDER|CRASH_DUMP|KEXEC\w*|LOG_BUF_SHIFT)"
+    r"(?:=| is not set)"
 )
 
 #: Bytes of one text; a process's smaps can be long.

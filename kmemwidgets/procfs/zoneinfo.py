@@ -61,7 +61,7 @@ class ZoneInfoFile:
             name
             for stats in (*self.node_stats.values(), *(zone.stats for zone in self.zones))
             for name in stats
-            if name not in PAGES and name.partition(".")[0] not in _OLD
+            if not {name.partition(".")[0]} & (PAGES | _OLD)
         )
         return tuple(names)
 
@@ -185,6 +185,13 @@ class _Reader:
             return True
         found = _TAIL.fullmatch(line)
         name = "vm_stats_threshold" if found and found[1] == "vm stats threshold" else found[1] if found else ""
+        if sets and found and name in PAGES:
+            # Linux before 2.6.18 counts these for each cpu.
+            stats, of_cpu = self.zones[-1]["stats"], f"{name}.cpu{sets[-1]['cpu']}"
+            self._once(stats, of_cpu)
+            stats[of_cpu] = int(found[2])
+            self.add(line, ("stats", index, of_cpu), found.span(2))
+            return True
         if not found or not sets or name not in (*_PCP, "low", "vm_stats_threshold") or name in sets[-1]:
             return False
         sets[-1][name] = int(found[2])
