@@ -29,9 +29,9 @@ FLAGS = (
     "--disable-default-apps", "--disable-extensions", "--force-color-profile=srgb",
 )  # fmt: skip
 
-#: What a page may say that is not ours: Notebook 7 says the first for an empty notebook too, JupyterLab's
-#: debugger the second when a kernel restarts.
-NOT_OURS = ("reading 'schema'", "Could not restore the debugger state")
+#: What a page may say that is not ours: Notebook 7 says the first two for an empty notebook too, JupyterLab's
+#: debugger the third when a kernel restarts.
+NOT_OURS = ("reading 'schema'", "'filebrowser:open-path' not registered", "Could not restore the debugger state")
 
 PATIENCE = 20_000
 
@@ -100,7 +100,7 @@ class Server:
             [
                 sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={self.port}", "--ServerApp.port_retries=0",
                 "--ip=127.0.0.1", "--allow-root", "--IdentityProvider.token=", "--ServerApp.password=",
-                "--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={self.root}",
+                "--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True", f"--ServerApp.root_dir={self.root}",
                 "--ServerApp.disable_check_xsrf=True",
             ],
             stdout=self.log, stderr=subprocess.STDOUT, env=environment, cwd=folder,
@@ -170,12 +170,32 @@ def notebook(*cells: str) -> dict[str, Any]:
 
 
 class Notebook:
-    """The notebook in front of a JupyterLab page."""
+    """The notebook in front of a page of JupyterLab or Notebook 7."""
 
-    def __init__(self, lab: Lab, name: str) -> None:
-        self.lab = lab
-        self.page = lab.page
+    def __init__(self, page: Any, name: str) -> None:
+        self.page = page
         self.name = name
+
+    @classmethod
+    def at(cls, page: Any, url: str, name: str) -> Notebook:
+        """Load a notebook's own address, and wait for its kernel."""
+        page.set_default_timeout(PATIENCE)
+        page.goto(url)
+        book = cls(page, name)
+        book.ready()
+        return book
+
+    def ready(self) -> None:
+        """Wait until the page shows the notebook, and its kernel answers."""
+        self.page.wait_for_function("() => window.jupyterapp && jupyterapp.shell?.currentWidget?.sessionContext")
+        self.page.evaluate(
+            """async () => {
+                const panel = jupyterapp.shell.currentWidget;
+                await panel.context.ready;
+                await panel.sessionContext.ready;
+                await panel.sessionContext.session.kernel.info;
+            }"""
+        )
 
     @property
     def panel(self) -> Any:
@@ -272,7 +292,7 @@ class Lab:
             }""",
             name,
         )
-        return Notebook(self, name)
+        return Notebook(self.page, name)
 
     def run_all(self) -> None:
         """Run all cells of the notebook in front."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Notebook, Watch, notebook
 
 from kmemwidgets.widgets.framemap.kinds import FLAG_KINDS
 from kmemwidgets.widgets.framemap.layout import lay_out
@@ -492,3 +493,46 @@ def test_axe_finds_nothing_serious(shown: View, lab: Any, theme: str) -> None:
         assert serious == []
     finally:
         lab.theme("JupyterLab Light")
+
+
+def test_another_page_and_a_reload_show_the_kernel_s_state(shown: View, lab: Any, book: Any) -> None:
+    book.execute("m.put(0, 5, 64); w.toggle_kind('slab'); w.toggle_kind('pgtable')")
+    shown.wait_pixel(3, color_of("pgtable"))
+    lab.page.evaluate("() => jupyterapp.commands.execute('docmanager:save')")
+    page = lab.page.context.new_page()
+    watch = Watch(page)
+    try:
+        again = Notebook.at(page, f"{lab.server.url}/lab/tree/{book.name}?reset", book.name)
+        for reload in (False, True):
+            if reload:
+                page.reload()
+                again.ready()
+            view = View(again.panel.locator(".kmem-framemap"))
+            view.wait_pixel(3, color_of("pgtable"))
+            assert view.root.locator("[data-kind=slab]").get_attribute("aria-pressed") == "true"
+        again.execute("m.put(0, 1, 64)")
+        view.wait_pixel(3, color_of("slab"))
+        shown.wait_pixel(3, color_of("slab"))
+        assert watch.take() == []
+    finally:
+        page.close()
+
+
+def test_notebook_7_paints_and_answers(server: Any, browser: Any) -> None:
+    (server.root / "seven.ipynb").write_text(json.dumps(notebook(SETUP, "w")))
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    watch = Watch(page)
+    try:
+        book = Notebook.at(page, f"{server.url}/notebooks/seven.ipynb", "seven.ipynb")
+        page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')")
+        view = View(page.locator(".kmem-framemap"))
+        view.root.scroll_into_view_if_needed()
+        for pfn in (17, BLOCK + 17):
+            view.wait_pixel(pfn, color_of(kind_at(pfn)))
+        page.mouse.click(*view.point(7))
+        book.wait_python("(w.focus.frame, heard)", "(7, [7])")
+        view.key("l", "Enter")
+        book.wait_python("w.focus.frame", "8")
+        assert watch.take() == []
+    finally:
+        page.close()
