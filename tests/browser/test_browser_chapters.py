@@ -1,0 +1,68 @@
+"""Every chapter in a real JupyterLab, one in Notebook 7 too: opened, run, painted, without a complaint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kmemwidgets.learn.course import Chapter, chapters
+from kmemwidgets.learn.course_copy import copy_course
+
+COURSE = Path(__file__).resolve().parents[2] / "course"
+THERE = [chapter for chapter in chapters(COURSE) if chapter.there]
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+#: Whether every code cell has run to its end.
+DONE = """() => {
+    const cells = jupyterapp.shell.currentWidget.content.widgets.filter(cell => cell.model.type === "code");
+    return cells.every(cell => /^\\[\\d+\\]:$/.test(cell.promptNode.textContent));
+}"""
+
+
+def widgets_of(chapter: Chapter) -> int:
+    """Count the outputs of a stored chapter that are widgets."""
+    cells = json.loads((COURSE / chapter.file).read_text(encoding="utf-8"))["cells"]
+    return sum(VIEW in output.get("data", {}) for cell in cells for output in cell.get("outputs", []))
+
+
+@pytest.fixture(scope="module")
+def course(server: Any) -> str:
+    """Bring the course into the server's folder, as kmem lab would."""
+    copy_course(COURSE, server.root / "my course")
+    return "my course"
+
+
+def close_all(page: Any) -> None:
+    page.evaluate(
+        """async () => {
+            for (const panel of [...jupyterapp.shell.widgets('main')]) {
+                await panel.context?.save?.();
+                await panel.sessionContext?.shutdown?.();
+                panel.close();
+            }
+        }"""
+    )
+
+
+@pytest.mark.parametrize("chapter", THERE, ids=lambda chapter: chapter.id)
+def test_a_chapter_opens_and_runs(lab: Any, course: str, chapter: Chapter) -> None:
+    book = lab.show(f"{course}/{chapter.file}")
+    panel = book.panel
+    # Before it runs a reader sees what is stored: the pictures, not an error.
+    pictures = panel.locator("img[src^='data:image/svg+xml']")
+    stored = (COURSE / chapter.file).read_text(encoding="utf-8").count("data:image/svg+xml")
+    assert pictures.count() == stored
+    lab.page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    lab.run_all()
+    lab.page.wait_for_function(DONE)
+    for kind in ("stderr", "error"):
+        wrong = panel.locator(f"[data-mime-type='application/vnd.jupyter.{kind}']")
+        assert wrong.count() == 0, wrong.first.inner_text()
+    painted = panel.locator("section.kmem")
+    painted.nth(widgets_of(chapter) - 1).wait_for()
+    assert painted.count() == widgets_of(chapter)
+    assert pictures.count() == 0, "each picture has given way to its widget"
+    close_all(lab.page)

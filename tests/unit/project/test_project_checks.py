@@ -1,0 +1,147 @@
+"""Exercises: every one knows its answer, its slips tell apart, and answers of all kinds get the right word."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+import pytest
+
+from kmemwidgets.learn import check, claim, exercises, solution
+from kmemwidgets.learn.checks import Exercise, find_exercise, judge, plain, same
+from kmemwidgets.learn.claims import find_claim
+from kmemwidgets.records import BadInput
+
+MODULES = sorted(info.name for info in pkgutil.iter_modules(exercises.__path__) if info.name != "recordings")
+ALL: list[Exercise] = [
+    exercise
+    for name in MODULES
+    for exercise in importlib.import_module(f"kmemwidgets.learn.exercises.{name}").EXERCISES
+]
+
+#: Right answers, worked out by hand from the recordings' files: id -> answers that must count as right.
+RIGHT: dict[str, list[Any]] = {
+    "your-machine.frames": [117101, 117101.0],
+    "your-machine.pfn": [0x1234, 4660],
+    "your-machine.records": [256],
+    "your-machine.kept": [(130939 - 117101) / 130939, 0.106],
+    "nodes.node": [1],
+    "nodes.spanned": [262109],
+    "nodes.order": [[2, 3, 0, 1], (2, 3, 0, 1)],
+    "nodes.counters": [{"numa_hit", "other_node"}, ["other_node", "numa_hit"], ("NUMA_HIT", "other_node")],
+    "zones.zone": ["HighMem", "highmem", " HIGHMEM "],
+    "zones.first": [4096, 0x1000],
+    "zones.high": [5000],
+    "zones.serves": [False],
+    "zones.reserved": [158],
+    "pages.decode": [{"SLAB", "COMPOUND_HEAD"}, ["compound_head", "slab"]],
+    "pages.slab": [1641 + 1451 + 1349],
+    "pages.counts": [(1, 3), [1, 3]],
+    "pages.offset": [0x1C000 * 8],
+    "pages.bit5": ["lru", "LRU"],
+    "meminfo.overlap": [{"Mapped", "Cached", "Slab", "SReclaimable"}],
+    "meminfo.slab": [18916 // 4],
+    "meminfo.available": [3980],
+    "meminfo.commit": [234202 + 1048576],
+    "meminfo.tmpfs": [{"Shmem", "Cached"}],
+}
+
+#: Half right: id, answer, and a word of what must be said to it.
+HALF_RIGHT: list[tuple[str, Any, str]] = [
+    ("your-machine.frames", 468404, "number of kB"),
+    ("your-machine.frames", 130939, "all frames that exist"),
+    ("your-machine.pfn", 0x1235, "round up"),
+    ("your-machine.pfn", 1234, "with the 0x"),
+    ("your-machine.records", 256 << 20, "in bytes"),
+    ("your-machine.kept", 0.894, "Which share was kept"),
+    ("nodes.spanned", 262108, "One too few"),
+    ("nodes.spanned", 262144, "whole GiB"),
+    ("nodes.order", [2, 0, 3, 1], "below one's own number"),
+    ("nodes.counters", {"numa_hit"}, "One of two"),
+    ("zones.zone", "normal", "0x38000"),
+    ("zones.first", 4095, "One too few"),
+    ("zones.high", 3000, "That is low"),
+    ("zones.high", 1500, "a quarter of min"),
+    ("zones.serves", True, "min and protection together"),
+    ("zones.reserved", 255, "from spanned"),
+    ("pages.decode", {"SLAB"}, "one more"),
+    ("pages.slab", 1451, "of one frame"),
+    ("pages.slab", 1349, "heads"),
+    ("pages.counts", (2, 3), "starts at -1"),
+    ("pages.offset", 0x1C000 * 64, "struct page"),
+    ("pages.bit5", "active", "5.6"),
+    ("meminfo.overlap", ["Slab", "SReclaimable"], "one pair"),
+    ("meminfo.slab", 18916, "in kB"),
+    ("meminfo.available", 4040, "twice"),
+    ("meminfo.commit", 468404 + 1048576, "half of the memory"),
+    ("meminfo.tmpfs", {"Cached"}, "tmpfs alone"),
+]
+
+
+@pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.id)
+def test_an_exercise_knows_its_answer_and_tells_its_slips_apart(exercise: Exercise) -> None:
+    right = exercise.right()
+    told = judge(exercise, right)
+    assert told.startswith("Right. ")
+    assert "{" not in told
+    assert judge(exercise, ...) == f"No answer yet. {exercise.hint}"
+    slips = [plain(slip.answer(right)) for slip in exercise.slips]
+    assert len(slips) == len(set(slips)), "two slips are the same answer"
+    for slip, wrong in zip(exercise.slips, slips, strict=True):
+        assert not same(wrong, right), slip.says
+        answer = judge(exercise, wrong)
+        assert answer.startswith("Almost. "), slip.says
+        assert str(right) not in slip.says.split() or isinstance(right, bool), "a hint must not give the answer away"
+    for nonsense in ("nonsense", -17, 3.7, None, [], {"x": 1}, object()):
+        assert judge(exercise, nonsense) == f"Not yet. {exercise.hint}"
+
+
+def test_every_exercise_has_an_answer_worked_out_by_hand() -> None:
+    assert sorted(RIGHT) == sorted(exercise.id for exercise in ALL)
+
+
+@pytest.mark.parametrize(("name", "answer"), [(name, a) for name, answers in RIGHT.items() for a in answers])
+def test_right_answers_are_right_in_every_form(name: str, answer: Any) -> None:
+    assert judge(find_exercise(name), answer).startswith("Right. ")
+
+
+@pytest.mark.parametrize(("name", "answer", "word"), HALF_RIGHT)
+def test_half_right_answers_are_told_what_they_are(name: str, answer: Any, word: str) -> None:
+    told = judge(find_exercise(name), answer)
+    assert told.startswith("Almost. ")
+    assert word in told
+
+
+def test_true_is_not_one() -> None:
+    assert not same(True, 1)
+    assert not same(1, True)
+    assert not same(0, False)
+    assert same(0.5, 0.502)
+    assert not same(0.5, 0.51)
+
+
+def test_a_name_that_is_none_is_told_what_there_is() -> None:
+    with pytest.raises(BadInput, match=r"no exercise 'zones.x'; this chapter has zones.zone, zones.first"):
+        check("zones.x")
+    with pytest.raises(BadInput, match="no chapter 'zoo' has exercises"):
+        check("zoo.x")
+
+
+def test_a_solution_says_the_answer_and_why(capsys: pytest.CaptureFixture[str]) -> None:
+    solution("zones.first")
+    assert capsys.readouterr().out.startswith("4096. 16 MiB / 4 KiB")
+
+
+def test_a_claim_is_the_rule_in_force_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+    claim("mmzone.min_free_max_kbytes", kernel="5.6")
+    claim("mmzone.min_free_max_kbytes", kernel="6.1")
+    old, source, new, _ = capsys.readouterr().out.splitlines()
+    assert old.endswith("from 128 to 65536.")
+    assert new.endswith("from 128 to 262144.")
+    assert source.startswith("  from the beginning; mm/page_alloc.c ")
+    assert find_claim("mmzone.min_free_max_kbytes", "5.6").value == 65536
+    with pytest.raises(BadInput, match=r"no rule 'x' in Linux 6\.1; one of "):
+        claim("mmzone.x")
+    with pytest.raises(BadInput, match="no rules for 'zoo'"):
+        claim("zoo.x")
