@@ -29,6 +29,7 @@ _FRAMEMAP = {
     "framemap.fit": "Show the whole map",
     "framemap.zoom_in": "Closer",
     "framemap.zoom_out": "Farther",
+    "framemap.part": "Map only what is on screen, frame by frame",
     "framemap.flags": "Flags of the frame under the cursor",
     "framemap.undo": "Take the last step back",
     "framemap.reset": "Back to the start",
