@@ -106,52 +106,6 @@ _KMALLOCPANEL = {
     "kmallocpanel.recorded": "The recorded requests ask for {asked} and take {taken}: {share} is wasted.",
 }
 
-_CHART = {
-    "chart.table": "The numbers as a table",
-}
-
-_ZONEDIAGRAM = {
-    "zonediagram.stage": "Nodes, zones and pages; arrow keys move along a floor, Enter goes down, Escape goes up",
-    "zonediagram.nodes": "nodes",
-    "zonediagram.zones": "zones",
-    "zonediagram.pages": "pages",
-    "zonediagram.node": "node {node}",
-    "zonediagram.of_node": "of node {node}",
-    "zonediagram.of_zone": "of {zone}",
-    "zonediagram.of_machine": "of the machine",
-    "zonediagram.empty": "empty",
-    "zonediagram.noscale": "Where the zones begin is not known here, so they stand side by side.",
-    "zonediagram.nopages": "Positions unknown: no flags of single frames here. {free} of {managed} pages are free.",
-    "zonediagram.nopages.at_all": "Positions unknown: no flags of single frames here.",
-    "zonediagram.water": "free",
-    "zonediagram.figures": "Figures",
-    "zonediagram.marks": "Watermarks, enlarged",
-    "zonediagram.free": "free {pages}",
-    "zonediagram.above": "free {free}, far above",
-    "zonediagram.may": "Who may take a page here?",
-    "zonediagram.blocks": "Free blocks by order",
-    "zonediagram.blocks.all": "Height: pages in free blocks of that order. Above: number of blocks.",
-    "zonediagram.block": "order {order}: {blocks} blocks, {pages} pages",
-    "zonediagram.pcp": "Lists of each cpu",
-    "zonediagram.pcp.row": "cpu {cpu}: {count} pages, high {high}, batch {batch}",
-    "zonediagram.chart": "Watermarks and reserves of all zones",
-    "zonediagram.distances": "Distances",
-    "zonediagram.fallback": "Without a free page on node {node}, the zonelist goes on: {order}",
-    "zonediagram.yes": "yes",
-    "zonediagram.no": "no",
-    "zonediagram.reserve": "slow path",
-    "zonediagram.never": "never",
-    "zonediagram.unknown": "unknown",
-    "zonediagram.piece": "frames {start} to {end} of {zone}: {uses}",
-    "zonediagram.machine": "{nodes}, {zones} with memory",
-    "zonediagram.one_node": "1 node",
-    "zonediagram.many_nodes": "{count} nodes",
-    "zonediagram.one_zone": "1 zone",
-    "zonediagram.many_zones": "{count} zones",
-    "zonediagram.pages_size": "{pages} pages, {size}",
-}
-
-
 _VMALLOCPANEL = {
     "vmallocpanel.title": "vmalloc areas",
     "vmallocpanel.search": "Caller",
@@ -208,9 +162,91 @@ _SLABPANEL = {
     "slabpanel.said": "object {address}, {state}",
 }
 
+_CHART = {
+    "chart.table": "The numbers as a table",
+}
+
+_ZONEDIAGRAM = {
+    "zonediagram.stage": "Nodes, zones and pages; arrow keys move along a floor, Enter goes down, Escape goes up",
+    "zonediagram.nodes": "nodes",
+    "zonediagram.zones": "zones",
+    "zonediagram.pages": "pages",
+    "zonediagram.node": "node {node}",
+    "zonediagram.of_node": "of node {node}",
+    "zonediagram.of_zone": "of {zone}",
+    "zonediagram.of_machine": "of the machine",
+    "zonediagram.empty": "empty",
+    "zonediagram.noscale": "Where the zones begin is not known here, so they stand side by side.",
+    "zonediagram.nopages": "Positions unknown: no flags of single frames here. {free} of {managed} pages are free.",
+    "zonediagram.nopages.at_all": "Positions unknown: no flags of single frames here.",
+    "zonediagram.water": "free",
+    "zonediagram.figures": "Figures",
+    "zonediagram.marks": "Watermarks, enlarged",
+    "zonediagram.free": "free {pages}",
+    "zonediagram.above": "free {free}, far above",
+    "zonediagram.may": "Who may take a page here?",
+    "zonediagram.blocks": "Free blocks by order",
+    "zonediagram.blocks.all": "Height: pages in free blocks of that order. Above: number of blocks.",
+    "zonediagram.block": "order {order}: {blocks} blocks, {pages} pages",
+    "zonediagram.pcp": "Lists of each cpu",
+    "zonediagram.pcp.row": "cpu {cpu}: {count} pages, high {high}, batch {batch}",
+    "zonediagram.chart": "Watermarks and reserves of all zones",
+    "zonediagram.distances": "Distances",
+    "zonediagram.fallback": "Without a free page on node {node}, the zonelist goes on: {order}",
+    "zonediagram.yes": "yes",
+    "zonediagram.no": "no",
+    "zonediagram.reserve": "slow path",
+    "zonediagram.never": "never",
+    "zonediagram.unknown": "unknown",
+    "zonediagram.piece": "frames {start} to {end} of {zone}: {uses}",
+    "zonediagram.machine": "{nodes}, {zones} with memory",
+    "zonediagram.one_node": "1 node",
+    "zonediagram.many_nodes": "{count} nodes",
+    "zonediagram.one_zone": "1 zone",
+    "zonediagram.many_zones": "{count} zones",
+    "zonediagram.pages_size": "{pages} pages, {size}",
+}
+
+_MEMINFOPANEL = {
+    "meminfopanel.search": "Look for a field: name or meaning",
+    "meminfopanel.fields": "Fields of /proc/meminfo",
+    "meminfopanel.used": "without free",
+    "meminfopanel.used.says": "Leave free memory out of the treemap",
+    "meminfopanel.total": "MemTotal {kb} kB",
+    "meminfopanel.of_all": "area: share of MemTotal",
+    "meminfopanel.of_used": "area: share of what is not free",
+    "meminfopanel.negative": "The parts are {kb} kB more than MemTotal, so the fields are not of one instant.",
+    "meminfopanel.group.free": "free",
+    "meminfopanel.group.processes": "processes",
+    "meminfopanel.group.cache": "page cache",
+    "meminfopanel.group.kernel": "kernel",
+    "meminfopanel.group.unaccounted": "unaccounted",
+    "meminfopanel.hint": "Choose a field in the list, or a part of the treemap, to see what it means.",
+    "meminfopanel.nothing": "No field has this in its name or meaning.",
+    "meminfopanel.found": "{count} fields",
+    "meminfopanel.formula": "formula",
+    "meminfopanel.worked": "here",
+    "meminfopanel.leaves_out": "leaves out",
+    "meminfopanel.inside": "lies in",
+    "meminfopanel.source": "source",
+    "meminfopanel.since": "since",
+    "meminfopanel.part": "in the treemap",
+}
+
+
 #: key -> text
 TEXT = MappingProxyType(
-    {**_SHELL, **_FRAMEMAP, **_ADDRESSMAP, **_KMALLOCPANEL, **_CHART, **_ZONEDIAGRAM, **_VMALLOCPANEL, **_SLABPANEL}
+    {
+        **_SHELL,
+        **_FRAMEMAP,
+        **_ADDRESSMAP,
+        **_KMALLOCPANEL,
+        **_CHART,
+        **_ZONEDIAGRAM,
+        **_VMALLOCPANEL,
+        **_SLABPANEL,
+        **_MEMINFOPANEL,
+    }
 )
 
 
