@@ -13,7 +13,7 @@ def count(number: int) -> str:
 def size(number: float) -> str:
     """Write bytes in the nearest unit: ``512 MiB``, ``1.5 GiB``."""
     unit = 0
-    while number >= 1024 and unit < len(_UNITS) - 1:
+    while int(number * 10 + 0.5) >= 10240 and unit < len(_UNITS) - 1:
         number /= 1024
         unit += 1
     tenths = int(number * 10 + 0.5)

@@ -100,7 +100,8 @@ class Server:
             [
                 sys.executable, "-m", "jupyterlab", "--no-browser", f"--port={self.port}", "--ServerApp.port_retries=0",
                 "--ip=127.0.0.1", "--allow-root", "--IdentityProvider.token=", "--ServerApp.password=",
-                "--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True", f"--ServerApp.root_dir={self.root}",
+                "--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True",
+                f"--ServerApp.root_dir={self.root}",
                 "--ServerApp.disable_check_xsrf=True",
             ],
             stdout=self.log, stderr=subprocess.STDOUT, env=environment, cwd=folder,

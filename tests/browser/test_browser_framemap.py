@@ -173,6 +173,7 @@ BY_KEY: dict[str, tuple[list[str], str, str]] = {
     "zoom_in": ([], "len(w.camera)", "3"),
     "zoom_out": (["+"], "w.camera", "[]"),
     "fit": (["+", "+", "+"], "w.camera", "[]"),
+    "part": (["+", "+", "Home"], "w.part[0], w.part[1] < 8192", "(0, True)"),
     "select": (["Home", "l"], "(w.focus.frame, w.focus.zone, heard)", "(1, 'Normal', [1])"),
     "clear": (["Home", "Enter"], "w.focus", "Focus()"),
     "filter": (["Home", "n"], "w.only", "['slab']"),

@@ -10,7 +10,7 @@ export function sizeWords(number) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
   let unit = 0;
   let value = Number(number);
-  while (value >= 1024 && unit < units.length - 1) {
+  while (Math.round(value * 10) >= 10240 && unit < units.length - 1) {
     value /= 1024;
     unit += 1;
   }

@@ -9,7 +9,7 @@ import { themeColor } from "../_front/theme.js";
 import { openWire } from "../_front/wire.js";
 import { clampCamera, cellAt, fitCamera, zoomAt } from "./camera.js";
 import { GUTTER, paint, palette } from "./canvas.js";
-import { indexOf, pfnAt, placeOf, zoneOf } from "./geometry.js";
+import { indexOf, pfnAt, pfnOfRow, placeOf, zoneOf } from "./geometry.js";
 import { buildLegend, buildTotals, buildZones } from "./legend.js";
 import { Raster } from "./raster.js";
 import { overviewBox, paintOverview } from "./overview.js";
@@ -98,6 +98,16 @@ function openView({ model, el, signal, wire, focus, rasters }) {
     const now = camera();
     look({ x: place[0] + 0.5, y: place[1] + 0.5, scale: closer ? Math.max(now.scale, CLOSE) : now.scale });
   };
+  // Whole rows, from the first on screen to the last.
+  const onScreen = () => {
+    const { map } = view;
+    const [, height] = size();
+    const now = camera();
+    const half = height / now.scale / 2;
+    const rows = [Math.max(0, Math.floor(now.y - half)), Math.min(map.height - 1, Math.ceil(now.y + half) - 1)];
+    const from = rows.map((row) => pfnOfRow(map, row));
+    return [Math.max(map.start, from[0]), Math.min(map.end, from[1] + map.columns * map.step)];
+  };
   const setCursor = (pfn, { follow = true } = {}) => {
     card.hidden = true;
     view.cursor = Math.min(view.map.end - 1, Math.max(view.map.start, pfn));
@@ -161,7 +171,14 @@ function openView({ model, el, signal, wire, focus, rasters }) {
     next_kind: nextKind,
     zoom_in: () => zoom(2),
     zoom_out: () => zoom(0.5),
-    fit: () => look(null),
+    fit: () => {
+      if (!view.map.whole) put(model, { part: [] });
+      look(null);
+    },
+    part: () => {
+      const [start, end] = onScreen();
+      put(model, { part: [start, end], camera: [] });
+    },
     select: () => view.cursor !== null && choose(view.cursor),
     clear: () => focus.set({}),
     filter: () => {
@@ -193,6 +210,7 @@ function openView({ model, el, signal, wire, focus, rasters }) {
     ["+", "framemap.zoom_in", "zoom_in"],
     ["−", "framemap.zoom_out", "zoom_out"],
     ["⤢", "framemap.fit", "fit"],
+    ["▣", "framemap.part", "part"],
     ["↶", "framemap.undo", "undo"],
     ["⟲", "framemap.reset", "reset"],
     ["PNG", "framemap.png", "png"],

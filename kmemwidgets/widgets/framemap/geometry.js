@@ -14,6 +14,14 @@ export function pfnAt(map, column, row) {
   return pfn >= map.start && pfn < map.end ? pfn : null;
 }
 
+/** Where a map row begins, or the next row that is shown; may lie before the first frame. */
+export function pfnOfRow(map, row) {
+  for (const [at, first, rows] of map.bands) {
+    if (row < at + rows) return map.first + (first + Math.max(0, row - at)) * map.columns * map.step;
+  }
+  return map.end;
+}
+
 /** Column and map row of a frame; null outside the map or in a shortened hole. */
 export function placeOf(map, pfn) {
   if (pfn < map.start || pfn >= map.end) return null;

@@ -57,8 +57,6 @@ FLAG_KINDS: tuple[Kind, ...] = (
          "There is no memory at these addresses."),
 )  # fmt: skip
 
-_INDEX = {kind.name: index for index, kind in enumerate(FLAG_KINDS)}
-
 _ORDERS = (
     ("#440154", "#7a2a8c"), ("#482878", "#7c4fb0"), ("#3e4a89", "#6476c4"), ("#31688e", "#4f93c4"),
     ("#26828e", "#38aebd"), ("#1f9e89", "#2cc4aa"), ("#35b779", "#4ad894"), ("#6ece58", "#86e56f"),
@@ -70,6 +68,13 @@ _HUES = (
     ("#b5408c", "#e68cc4"), ("#56b4e9", "#9ad8fb"), ("#6a4fc0", "#a993f5"), ("#8a6d3b", "#c7a76c"),
     ("#3f5c2e", "#9cc27e"), ("#7b8794", "#76828f"),
 )  # fmt: skip
+
+#: Kinds that are what they are, whatever a source calls them.
+_PLAIN = frozenset({"free", "reserved", "bad", "hole"})
+
+#: Colours for what a source itself calls its frames.
+_USES = (("#e69f00", "#f2bd3d"), ("#0072b2", "#3f9fe6"), ("#00875f", "#32bd92"), ("#d55e00", "#f07f2e"),
+         ("#b5408c", "#e68cc4"))  # fmt: skip
 
 #: What a table says nothing about.
 _CALM = ("#dde5ec", "#2b343d")
@@ -107,7 +112,7 @@ def kind_of_flags(word: int) -> str:
 def kinds_of(table: FrameTable) -> tuple[tuple[Kind, ...], bytes]:
     """Return the legend of a table, and for each code the index of its kind in it."""
     if table.kind == "flags":
-        return FLAG_KINDS, bytes(_INDEX[kind_of_flags(word)] for word in table.palette)
+        return _kinds_of_flags(table)
     kinds = []
     for code, value in enumerate(table.palette):
         label = table.labels[code] if table.labels else f"{table.kind} {value}"
@@ -124,8 +129,23 @@ def kinds_of(table: FrameTable) -> tuple[tuple[Kind, ...], bytes]:
     return tuple(kinds), bytes(range(len(kinds)))
 
 
+def _kinds_of_flags(table: FrameTable) -> tuple[tuple[Kind, ...], bytes]:
+    """Return the kinds that the flags tell; where the source names what it means, what is in use goes by its name."""
+    kinds, indices = list(FLAG_KINDS), []
+    for code, word in enumerate(table.palette):
+        kind = kind_of_flags(word)
+        label = table.labels[code] if table.labels else ""
+        if label and kind not in _PLAIN:
+            light, dark = _USES[len(kinds) % len(_USES)]
+            kinds.insert(-3, Kind(f"state-{code}", label, light, dark))
+        indices.append((label and kind not in _PLAIN and f"state-{code}") or kind)
+    where = {kind.name: index for index, kind in enumerate(kinds)}
+    return tuple(kinds), bytes(where[name] for name in indices)
+
+
 def words_of(table: FrameTable, code: int) -> list[str]:
     """Return what a code says, as a list of words: the names of the flags, or the label."""
     if table.kind == "flags":
-        return list(flag_names(table.palette[code]))
+        names = list(flag_names(table.palette[code]))
+        return names or ([table.labels[code]] if table.labels else [])
     return [table.labels[code] if table.labels else f"{table.kind} {table.palette[code]}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -66,6 +67,7 @@ class FrameMap(KmemWidget):
         Gesture("zoom_in", "Closer", "double click; wheel with Ctrl or in the map", ("+", "="), "zoom"),
         Gesture("zoom_out", "Farther", "wheel", ("-", "_"), "zoom"),
         Gesture("fit", "The whole map", "click ⤢", ("0",), "fit"),
+        Gesture("part", "Map only what is on screen, frame by frame", "click ▣", ("m",), "show_part"),
         Gesture("select", "Choose a frame", "click it", ("Enter", " "), "select"),
         Gesture("clear", "Choose nothing", "click the chosen frame", ("Escape",), "clear_selection"),
         Gesture("filter", "Show only this kind, or all again", "click it in the legend", ("f",), "toggle_kind"),
@@ -82,6 +84,9 @@ class FrameMap(KmemWidget):
     only = traitlets.List(traitlets.Unicode(), help="names of the kinds shown; empty: all").tag(sync=True)
     camera = traitlets.List(
         traitlets.Float(), help="column and row in the middle, CSS pixels a cell; empty: the whole map"
+    ).tag(sync=True)
+    part = traitlets.List(
+        traitlets.Int(), help="first frame and the one behind the last that are mapped; empty: all"
     ).tag(sync=True)
     cursor = traitlets.Int(None, allow_none=True, help="frame under the keyboard's cursor").tag(sync=True)
 
@@ -180,7 +185,16 @@ class FrameMap(KmemWidget):
 
     def fit(self) -> None:
         """Show the whole map."""
+        self.part = []
         self.camera = []
+
+    def show_part(self, start: int, end: int) -> None:
+        """Map only the frames from `start` to `end`: with up to 16 million of them, each has its own cell."""
+        whole = frame_table(self._source, self.color_by)
+        if whole is None or not whole.start_pfn <= start < end <= whole.end_pfn:
+            raise ValueError(f"no frames {start:#x}-{end:#x} on this map")
+        self.camera = []
+        self.part = [start, end]
 
     def go_to(self, pfn: int, scale: float | None = None) -> None:
         """Put a frame in the middle; `scale` is CSS pixels a frame (24 if the whole map was shown)."""
@@ -245,6 +259,7 @@ class FrameMap(KmemWidget):
             "name": snapshot.name,
             "page_size": snapshot.page_size,
             "tables": list(self.tables),
+            "whole": not self.part,
             "zones": [
                 {"node": zone.nid, "zone": zone.name, "start": zone.start_pfn, "end": zone.start_pfn + zone.spanned}
                 for zone in snapshot.zones
@@ -281,7 +296,7 @@ class FrameMap(KmemWidget):
             return
         layout = _layout(self.snapshot, table)
         self._sent = (table, layout)
-        self._wire.full(self.data(), memoryview(table.codes)[:: layout.step])
+        self._wire.full(self.data(), self._codes(table, layout))
 
     def send_changes(self) -> None:
         """Send the frames that changed."""
@@ -294,12 +309,11 @@ class FrameMap(KmemWidget):
         self._seen = changes.seq
         ranges = list(_cells(changes.ranges, layout))
         if sum(length for _, length in ranges) * layout.step > _MOST * (layout.end - layout.start):
-            self._wire.full({**self.data()}, memoryview(table.codes)[:: layout.step])
+            self._wire.full({**self.data()}, self._codes(table, layout))
             return
         if ranges:
-            codes = memoryview(table.codes)
-            step = layout.step
-            parts = [codes[start * step : (start + length) * step : step] for start, length in ranges]
+            codes, step = memoryview(table.codes), layout.step
+            parts = (bytes(codes[start * step : (start + length) * step : step]) for start, length in ranges)
             self._wire.delta(None, ranges, b"".join(parts))
 
     @traitlets.observe("color_by")
@@ -308,10 +322,22 @@ class FrameMap(KmemWidget):
         if self._sent is not None:
             self.refresh()
 
+    @traitlets.observe("part")
+    def _repart(self, _change: Mapping[str, Any]) -> None:
+        if self._sent is not None:
+            self.refresh()
+
+    def _codes(self, table: FrameTable, layout: Layout) -> bytes | bytearray | memoryview:
+        """Return the code of the first frame of each cell."""
+        return table.codes if layout.step == 1 else bytes(memoryview(table.codes)[:: layout.step])
+
     def _table(self) -> FrameTable | None:
         table = frame_table(self._source, self.color_by)
         if table is not None and len(table.palette) > _PALETTE_LIMIT:
             raise ValueError(f"a palette of {len(table.palette)} is more than a byte can tell apart from no frame")
+        if table is not None and self.part:
+            start, end = (pfn - table.start_pfn for pfn in self.part)
+            return replace(table, start_pfn=self.part[0], codes=memoryview(table.codes)[start:end])
         return table
 
     def _middle(self) -> tuple[float, float, float]:

@@ -115,8 +115,8 @@ def test_a_verb_that_is_not_there_is_told() -> None:
 
 
 def test_numbers_in_words() -> None:
-    assert [size(n) for n in (0, 1023, 1024, 536870912, 1.5 * 2**30, 2**40)] == [
-        "0 B", "1023 B", "1 KiB", "512 MiB", "1.5 GiB", "1 TiB",
+    assert [size(n) for n in (0, 1023, 1024, 536870912, 1.5 * 2**30, 2**40, 2**40 - 4096)] == [
+        "0 B", "1023 B", "1 KiB", "512 MiB", "1.5 GiB", "1 TiB", "1 TiB",
     ]  # fmt: skip
     assert (count(131072), share(1, 8), share(0, 0)) == ("131,072", "12.5 %", "0.0 %")
 

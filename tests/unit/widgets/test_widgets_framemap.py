@@ -12,6 +12,7 @@ import pytest
 from fake_machine import PALETTE, FakeMachine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from wire_reader import connected
 
 from kmemwidgets.records import KPF, KPF_NAMES, FrameTable, FreeArea, Snapshot, ZoneInfo
 from kmemwidgets.widgets import FrameMap
@@ -238,3 +239,36 @@ def test_every_flag_has_its_meaning() -> None:
     terms = FrameMap(FakeMachine(64)).about["terms"]
     assert {name.lower() for name in KPF_NAMES if name} <= set(terms)
     assert {kind.name for kind in FLAG_KINDS} <= set(terms)
+
+
+def test_beyond_the_limit_a_cell_is_a_sample_until_a_part_is_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kmemwidgets.widgets.framemap.layout.lay_out.__kwdefaults__", {"limit": 1024})
+    machine = FakeMachine(codes=bytes(i // 7 % 6 for i in range(5000)))
+    widget, line = connected(machine)
+    layout = widget.layout_of_frames
+    assert layout.step == 8
+    assert bytes(line.reader.codes) == bytes(machine.codes[::8])
+    widget._pace._due = 0
+    machine.put(803, 5, 30)
+    assert line.seen[-1] == "delta"
+    assert bytes(line.reader.codes) == bytes(machine.codes[::8])
+    widget.show_part(2000, 3000)
+    assert widget.layout_of_frames.step == 1
+    assert bytes(line.reader.codes) == bytes(machine.codes[2000:3000])
+    widget._pace._due = 0
+    machine.put(1990, 4, 20)
+    assert bytes(line.reader.codes) == bytes(machine.codes[2000:3000])
+    widget.fit()
+    assert bytes(line.reader.codes) == bytes(machine.codes[::8])
+    with pytest.raises(ValueError, match="no frames"):
+        widget.show_part(4000, 6000)
+
+
+def test_what_the_source_calls_its_frames_is_what_the_legend_says() -> None:
+    labels = ("free", "in use", "on a per-CPU list", "reserved at boot")
+    table = FrameTable(0, bytes([0, 1, 2, 3]), (KPF["BUDDY"], 0, 0, KPF["RESERVED"]), labels=labels)
+    widget = FrameMap(Snapshot(name="m", arch="x86_64", kernel=(6, 1), frames=table))
+    assert {name for name, number in widget.counts.items() if number} == {"free", "state-1", "state-2", "reserved"}
+    assert "  in use: 1, 25.0 %" in widget.summary()
+    assert widget.data()["words"] == [["BUDDY"], ["in use"], ["on a per-CPU list"], ["RESERVED"]]
+    assert widget.kinds[-1].name == "hole"

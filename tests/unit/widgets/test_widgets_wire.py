@@ -10,40 +10,10 @@ import pytest
 from fake_machine import FakeMachine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wire_reader import Reader
+from wire_reader import Reader, connected
 
 from kmemwidgets.widgets import FrameMap
 from kmemwidgets.widgets._wire import RATE, Pace, Wire
-
-
-class Line:
-    """Carries messages to a reader, and loses those it is told to."""
-
-    def __init__(self) -> None:
-        self.reader = Reader()
-        self.lose = False
-        self.bytes = 0
-        self.seen: list[str] = []
-
-    def __call__(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
-        if self.lose:
-            self.seen.append("lost")
-            return
-        self.bytes += sum(len(memoryview(each).cast("B")) for each in buffers or [])
-        self.seen.append(self.reader.take(content, buffers))
-
-
-def connected(machine: FakeMachine, clock: Any = None) -> tuple[FrameMap, Line]:
-    widget = FrameMap(machine)
-    line = Line()
-    widget.send = line  # type: ignore[method-assign]
-    widget._wire = Wire(line)
-    widget._receive(widget, {"kmem": "ask", "epoch": 0, "seq": 0}, [])
-    assert widget.error == ""
-    assert widget._pace is not None
-    if clock:
-        widget._pace._clock = clock
-    return widget, line
 
 
 @settings(max_examples=60, deadline=None)
