@@ -54,6 +54,9 @@ _OF_A_MOMENT = (
 
 _PER_FRAME: tuple[str, ...] = ("kpageflags", "kpagecount")
 
+#: Moments whose files were read one after the other.
+_READ_IN_TURN = ("proc", "kpage")
+
 #: A frame that is no free block's, in the table of orders.
 NOT_FREE = -1
 
@@ -177,7 +180,7 @@ class _Builder:
             swaps=in_use.areas if in_use else None,
             pageblock_order=order,
             files=tuple(self.files),
-            instant=not self.static,
+            instant=self.moment.name not in _READ_IN_TURN,
             notes=tuple(self.notes),
         )
 

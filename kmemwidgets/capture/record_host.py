@@ -303,8 +303,8 @@ class Recorder:
 
     def _log(self) -> Iterator[Tuple[str, bytes]]:
         lines, first = self._kmsg()
-        # The ring buffer may have lost the boot; some distributions keep a copy of that.
-        saved = self.text("var/log/dmesg") if first else ""
+        # The ring buffer may be closed or have lost the boot; some distributions keep a copy of that.
+        saved = "" if lines and not first else self.text("var/log/dmesg")
         banner = " ".join(self.text("proc/version").split()[:3])
         if saved and banner and banner in saved:
             yield "dmesg.txt", saved.encode()
