@@ -17,7 +17,7 @@ from typing import Any
 
 from . import fallback
 from .events import EXPAND, EXTFRAG, MERGE, ZONE_LOCKED
-from .memmap import IN_USE, IN_USE_LRU, ORDER_MASK, MemMap
+from .memmap import IN_USE, IN_USE_LRU, ORDER_MASK, UNKNOWN_LRU, MemMap
 from .migratetype import MOVABLE, NR_TYPES, PCPTYPES
 from .mmzone import Zone
 from .rules.page_alloc import BuddyRules
@@ -339,6 +339,7 @@ class FreeAreas:
                 lru += min(1 << code - IN_USE_LRU, end - pfn)
                 pfn += 1 << code - IN_USE_LRU
             else:
+                lru += code == UNKNOWN_LRU
                 pfn += 1
         return free, lru
 

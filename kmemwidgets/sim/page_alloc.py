@@ -17,7 +17,7 @@ from .gfp import __GFP_COMP as COMP
 from .gfp import __GFP_KSWAPD_RECLAIM as KSWAPD_RECLAIM
 from .gfp import __GFP_THISNODE as THISNODE
 from .gfp import gfp_migratetype, gfp_zone
-from .memmap import IN_USE, IN_USE_LRU, ORDER_MASK, RESERVED, UNKNOWN, MemMap
+from .memmap import IN_USE, IN_USE_LRU, ORDER_MASK, RESERVED, UNKNOWN_LRU, MemMap
 from .migratetype import HIGHATOMIC, ISOLATE, MOVABLE, PCPTYPES, RECLAIMABLE, UNMOVABLE
 from .mmzone import Zone
 from .pcp import PUT, PerCpuPages, drain_all, list_index, take
@@ -477,7 +477,7 @@ class PageAllocator:
             raise bad_free(self.memmap, pfn, order)
         code = state[pfn]
         if code & ORDER_MASK != IN_USE | order:
-            if code != UNKNOWN:
+            if code < UNKNOWN_LRU:
                 raise bad_free(self.memmap, pfn, order)
             state[pfn : pfn + (1 << order)] = bytes(1 << order)
         live = self._owners[bisect_right(self._starts, pfn) - 1]
@@ -542,7 +542,7 @@ class PageAllocator:
     def free_to_tail(self, pfn: int, cpu: int = 0) -> None:
         """Free a single page past the per-CPU lists to the tail of the buddy lists (make_alloc_exact, FPI_TO_TAIL)."""
         code = self.state[pfn]
-        if code & ORDER_MASK != IN_USE and code != UNKNOWN:
+        if code & ORDER_MASK != IN_USE and code < UNKNOWN_LRU:
             raise bad_free(self.memmap, pfn, 0)
         live = self.zone_of(pfn)
         self._tell_free(pfn, 0, cpu)

@@ -1,0 +1,443 @@
+"""Drive a page allocator with the requests of a trace, and lay its decisions beside the kernel's.
+
+Only requests go in: order, GFP flags and cpu of an allocation, frame, order and cpu of a free, and the few
+triggers that a kernel's request can't do without. Everything else in the trace is compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from kmemwidgets.records import Version
+from kmemwidgets.sim.errors import KernelBug
+from kmemwidgets.sim.events import EXTFRAG, PCPU_DRAIN, ZONE_LOCKED
+from kmemwidgets.sim.gfp import parse_gfp
+from kmemwidgets.sim.page_alloc import PageAllocator
+from kmemwidgets.sim.pcp import drain_all, drain_remote
+from kmemwidgets.sim.zone_lists import ZoneLists
+from kmemwidgets.tracefs import LOST
+
+from .boot import BOOT_EVENTS, DEFERRED, BootStages
+from .future import Future
+from .kswapd import ROUND_EVENTS, SLEEP, WAKE, Kswapd, round_ends
+from .result import Miss, PageResult, Tally
+from .resync import give_back, take_frame
+
+#: Events that a replay of pages reads.
+REPLAYED = (
+    "mm_page_alloc",
+    "mm_page_free",
+    "mm_page_free_batched",
+    "mm_page_alloc_zone_locked",
+    "mm_page_pcpu_drain",
+    "mm_page_alloc_extfrag",
+    WAKE,
+    SLEEP,
+    *ROUND_EVENTS,
+    "kmalloc",
+    "kmalloc_node",
+)
+
+SLAB_EVENTS = frozenset({"kmalloc", "kmalloc_node", *BOOT_EVENTS})
+
+#: Call sites of the kmalloc that makes a vmalloc's page array.
+PAGE_ARRAY = ("__vmalloc_node_range+", "__vmalloc_node_range_noprof+", "__vmalloc_area_node+")
+VM_AREA = "__get_vm_area_node"
+VMAP_AREA = "alloc_vmap_area"
+BULK_CHUNK = 100
+ACCOUNT, HIGHMEM, NOWARN = 0x400000, 0x2, 0x2000
+PER_PAGE = 512
+
+Row = tuple[str, str, int, int, int, str, tuple[Any, ...]]
+Run = list[tuple[Any, ...]]
+
+
+class Cpu:
+    """What is under way on one cpu.
+
+    Attributes
+    ----------
+    refill, drain, steal : list
+        The recorded run under way.
+    refilled, drained, stolen : list
+        What the simulation did since the last comparison.
+    pending : list of tuple
+        Frees whose pages have not reached the lists yet (pfn, order): a batch tells first and commits later.
+    bulk : list of int
+        Pages that a vmalloc's array announced; two numbers if the array itself is vmalloc'ed.
+    areas : tuple of (int, int)
+        Task, and how many areas it got in a row (__get_vm_area_node).
+    exact : tuple or None
+        Frame, end, pid: the allocation whose remainder may be freed next.
+    """
+
+    __slots__ = (
+        "areas", "bulk", "drain", "drained", "exact", "pending", "refill", "refilled", "steal", "stolen",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.refill: Run = []
+        self.drain: Run = []
+        self.steal: Run = []
+        self.refilled: Run = []
+        self.drained: Run = []
+        self.stolen: Run = []
+        self.pending: list[tuple[int, int]] = []
+        self.bulk: list[int] = []
+        self.areas = (0, 0)
+        self.exact: tuple[int, int, int] | None = None
+
+
+class PageReplay:
+    """One replay.
+
+    Parameters
+    ----------
+    allocator : PageAllocator
+        In the state before the trace.
+    version : tuple of int
+    pointer_size : int
+        Bytes.
+    triggers : bool
+        Whether drains by timers and workers and the moments of reclaim are given.
+    boot : BootStages, optional
+        For a trace from early boot.
+    """
+
+    def __init__(
+        self,
+        allocator: PageAllocator,
+        version: Version,
+        pointer_size: int = 8,
+        *,
+        triggers: bool = True,
+        boot: BootStages | None = None,
+    ) -> None:
+        self.allocator = allocator
+        self.triggers = triggers
+        self.boot = boot
+        self.kswapd = Kswapd(allocator)
+        self._ends: dict[int, int] | None = None
+        self._future: Future | None = None
+        self.version = version
+        self.pointer_size = pointer_size
+        self.per_array_page = 4096 // pointer_size
+        self.result = PageResult()
+        self.cpus = [Cpu() for _ in allocator.cpu_node]
+        self._gfp: dict[str, int] = {}
+        self._told: list[tuple[Any, ...]] = []
+        self._row = 0
+        self._time = 0
+        for live in allocator.zones:
+            live.free_area.trace = self._told.append
+
+    def run(self, rows: Iterable[Row]) -> PageResult:
+        """Go through a trace."""
+        cpus = self.cpus
+        count = 0
+        self._rows = rows
+        for name, comm, pid, cpu, time, _flags, values in rows:
+            count += 1
+            self._row = count
+            if cpu >= len(cpus) or name == LOST:
+                self._unknown_cpu(name, cpu)
+                continue
+            self._time = time
+            state = cpus[cpu]
+            if name == "mm_page_alloc":
+                self._alloc(state, cpu, pid, *values)
+            elif name == "mm_page_free":
+                self._free(state, cpu, comm, pid, *values)
+            elif name == "mm_page_free_batched":
+                self._batched(state, cpu, values[0])
+            elif name == "mm_page_alloc_zone_locked":
+                if state.pending:
+                    self._commit(state, cpu)
+                if state.drain:
+                    self._compare(state, cpu)
+                state.refill.append(values)
+            elif name == "mm_page_pcpu_drain":
+                self._drain(state, cpu, values)
+            elif name == "mm_page_alloc_extfrag":
+                if state.pending:
+                    self._commit(state, cpu)
+                state.steal.append(values)
+            elif name in SLAB_EVENTS:
+                if self.boot is not None:
+                    self._settle(state, cpu)
+                    self.boot.see(values)
+                self._slab(state, cpu, pid, values)
+            else:
+                self._vmscan(name, state, cpu, values)
+            if self._ends is not None and count in self._ends:
+                self._settle(state, cpu)
+                self.kswapd.end_round(self._ends[count])
+        for cpu, state in enumerate(cpus):
+            self._settle(state, cpu)
+            self._compare(state, cpu)
+        self.result.events = count
+        return self.result
+
+    def _slab(self, state: Cpu, cpu: int, pid: int, values: tuple[Any, ...]) -> None:
+        """Look whether a kmalloc is the page array of a vmalloc, whose pages follow at once."""
+        site = values[0]
+        if site.startswith(PAGE_ARRAY):
+            self._settle(state, cpu)
+            self._compare(state, cpu)
+            pages = values[2] // self.pointer_size
+            state.bulk = [pages]
+            if state.areas == (pid, 2):
+                # The array is larger than a page and was vmalloc'ed itself: its own array tells how many pages it has.
+                state.bulk.append(pages * self.per_array_page)
+        if site.startswith(VM_AREA):
+            state.areas = (pid, 2 if state.areas == (pid, 1) else 1)
+        elif not site.startswith(VMAP_AREA):
+            state.areas = (0, 0)
+
+    def _unknown_cpu(self, name: str, cpu: int) -> None:
+        if name != LOST:
+            note = f"events of cpu {cpu}, which has no lists before the trace, were left out"
+            if note not in self.result.notes:
+                self.result.notes.append(note)
+
+    # What the simulation told since the last look
+
+    def _hear(self, state: Cpu) -> None:
+        for event in self._told:
+            kind = event[0]
+            if kind == ZONE_LOCKED:
+                state.refilled.append(event[2:6])
+            elif kind == PCPU_DRAIN:
+                state.drained.append(event[2:5])
+            elif kind == EXTFRAG:
+                state.stolen.append(event[2:])
+        self._told.clear()
+
+    def _compare(self, state: Cpu, cpu: int) -> None:
+        """Compare the runs that ended."""
+        if self._told:
+            self._hear(state)
+        if state.refill or state.refilled:
+            self._compare_run("refill", self.result.refills, state.refill, state.refilled, cpu)
+        if state.drain or state.drained:
+            self._compare_run("drain", self.result.drains, state.drain, state.drained, cpu)
+        if state.steal or state.stolen:
+            self._compare_steals(state, cpu)
+
+    def _compare_run(self, what: str, tally: Tally, recorded: Run, predicted: Run, cpu: int) -> None:
+        if what == "drain" or any(values[3] for values in recorded):
+            # A whole recorded run counts as one; what is compared are frames and orders.
+            if recorded:
+                equal = [values[:2] for values in recorded] == [values[:2] for values in predicted]
+                tally.count(equal)
+            if not recorded or not equal:
+                self._miss(what, _run(predicted), _run(recorded), cpu)
+        elif predicted and any(values[3] for values in predicted):
+            self._miss(what, _run(predicted), _run(recorded), cpu)
+        recorded.clear()
+        predicted.clear()
+
+    def _compare_steals(self, state: Cpu, cpu: int) -> None:
+        for index, values in enumerate(state.steal):
+            # The kernel prints one field more, which follows from the orders.
+            fields = (*values[:6], values[7]) if len(values) > 7 else values
+            mine = state.stolen[index] if index < len(state.stolen) else ()
+            equal = tuple(fields) == tuple(mine)
+            self.result.steals.count(equal)
+            if not equal:
+                self._miss("steal", str(mine), str(fields), cpu)
+        state.steal.clear()
+        state.stolen.clear()
+
+    def _miss(self, what: str, predicted: str, recorded: str, cpu: int) -> None:
+        self.result.miss(Miss(self._row, self._time, cpu, what, predicted, recorded))
+
+    # Requests
+
+    def _alloc(self, state: Cpu, cpu: int, pid: int, pfn: int | None, order: int, mt: int, gfp_text: str) -> None:
+        gfp = self._gfp.get(gfp_text)
+        if gfp is None:
+            gfp = self._gfp[gfp_text] = parse_gfp(gfp_text, self.version)
+        if state.bulk and gfp & (ACCOUNT | HIGHMEM | NOWARN) == ACCOUNT | HIGHMEM | NOWARN:
+            # Accounted pages are allocated one by one, each with its event.
+            state.bulk = []
+        if state.pending or state.bulk:
+            self._settle(state, cpu)
+        if pfn is None:
+            return
+        allocator = self.allocator
+        mine = allocator.alloc_pages(gfp, order, None, cpu)
+        tally = self.result.allocs
+        tally.of += 1
+        if mine == pfn:
+            tally.exact += 1
+        else:
+            self._resync(cpu, gfp, order, mt, mine, pfn)
+        if self._told or state.refill or state.steal or state.refilled or state.drain or state.drained:
+            self._compare(state, cpu)
+        state.exact = (pfn, pfn + (1 << order), pid) if order else None
+
+    def _resync(self, cpu: int, gfp: int, order: int, mt: int, mine: int, pfn: int) -> None:
+        allocator = self.allocator
+        live = allocator.zone_of(pfn)
+        predicted = f"pfn {mine:#x}"
+        if mine >= 0 and self._taken_unseen(mine):
+            mine = self._skip_unseen(gfp, order, cpu)
+            if mine == pfn:
+                self.result.inferred += 1
+                self._miss("alloc after frames taken without an event", predicted, f"pfn {pfn:#x}", cpu)
+                return
+        if mine >= 0:
+            other = allocator.zone_of(mine)
+            give_back(allocator, other, mine, order, mt, cpu)
+            if other is not live:
+                self.result.wrong_zone += 1
+                predicted += f" in node {other.zone.nid} {other.name}"
+                mine = self._again(live, gfp, order, mt, cpu)
+                if mine == pfn:
+                    self._miss("zone", predicted, f"node {live.zone.nid} {live.name}", cpu)
+                    return
+                if mine >= 0:
+                    give_back(allocator, live, mine, order, mt, cpu)
+        where = take_frame(allocator, pfn, order, mt, cpu)
+        self._miss(f"alloc order {order} type {mt}", predicted, f"pfn {pfn:#x}, {where}", cpu)
+
+    def _taken_unseen(self, pfn: int) -> bool:
+        """Tell whether a frame is not allocated later before it is freed: then someone took it unseen."""
+        if self._future is None:
+            self._future = Future(self._rows)
+        return not self._future.next_is_alloc(pfn, self._row)
+
+    def _skip_unseen(self, gfp: int, order: int, cpu: int) -> int:
+        """Leave frames that were taken unseen with their owners and return the next one."""
+        mine = -1
+        for _ in range(PER_PAGE):
+            mine = self.allocator.alloc_pages(gfp, order, None, cpu)
+            if mine < 0 or not self._taken_unseen(mine):
+                break
+        return mine
+
+    def _again(self, live: ZoneLists, gfp: int, order: int, mt: int, cpu: int) -> int:
+        """Repeat a request in the zone that was recorded."""
+        allocator = self.allocator
+        _, highest, flags = allocator.read_gfp(gfp)
+        return allocator.get_page_from_freelist([live], order, mt, highest, flags | 4, cpu)
+
+    def _free(self, state: Cpu, cpu: int, comm: str, pid: int, pfn: int, order: int) -> None:
+        if state.exact is not None:
+            first, end, owner = state.exact
+            if order == 0 and first < pfn < end and pid == owner:
+                self._free_remainder(cpu, pfn)
+                return
+            state.exact = None
+        if state.bulk:
+            self._settle(state, cpu)
+        if self.boot is not None and comm.startswith(DEFERRED):
+            self._settle(state, cpu)
+            self.boot.free_deferred(pfn, order, cpu)
+            return
+        if self.boot is not None:
+            self.boot.free_reserved(pfn, order)
+        state.pending.append((pfn, order))
+        if state.refill or state.drain or state.drained or state.refilled:
+            self._compare(state, cpu)
+
+    def _free_remainder(self, cpu: int, pfn: int) -> None:
+        state = self.allocator.state
+        if state[pfn] == 0:
+            state[pfn] = 0xFF
+        self.allocator.free_to_tail(pfn, cpu)
+
+    def _batched(self, state: Cpu, cpu: int, pfn: int) -> None:
+        if state.drain:
+            self._compare(state, cpu)
+        pending = state.pending
+        if pending and pending[0][0] == pfn:
+            first = pending.pop(0)
+            self._free_now(*first, cpu)
+        elif pending and any(entry[0] == pfn for entry in pending):
+            while pending and pending[0][0] != pfn:
+                self._free_now(*pending.pop(0), cpu)
+            self._free_now(*pending.pop(0), cpu)
+
+    def _commit(self, state: Cpu, cpu: int) -> None:
+        for pfn, order in state.pending:
+            self._free_now(pfn, order, cpu)
+        state.pending.clear()
+
+    def _free_now(self, pfn: int, order: int, cpu: int) -> None:
+        try:
+            self.allocator.free_pages(pfn, order, cpu)
+        except KernelBug:
+            # The frame is in the simulation's lists though the kernel had given it away unseen.
+            self.result.inferred += 1
+            take_frame(self.allocator, pfn, order, 0, cpu)
+            self.allocator.free_pages(pfn, order, cpu)
+
+    def _settle(self, state: Cpu, cpu: int) -> None:
+        """Do what earlier events announced."""
+        if state.pending:
+            self._commit(state, cpu)
+        if state.bulk:
+            counts, state.bulk = state.bulk, []
+            for pages in counts:
+                self._bulk(pages, cpu)
+
+    def _bulk(self, pages: int, cpu: int) -> None:
+        """Take the pages of a vmalloc (vm_area_alloc_pages)."""
+        while pages:
+            ask = min(BULK_CHUNK, pages)
+            if ask == 1:
+                # A single page is allocated the usual way and has its event.
+                return
+            got = self.allocator.alloc_pages_bulk(0xCC0 | HIGHMEM | NOWARN, ask, None, cpu)
+            pages -= len(got)
+            if len(got) < ask:
+                return
+
+    # Triggers
+
+    def _drain(self, state: Cpu, cpu: int, values: tuple[Any, ...]) -> None:
+        if state.refill:
+            self._compare(state, cpu)
+        if state.pending or state.bulk:
+            self._settle(state, cpu)
+        if self._told:
+            self._hear(state)
+        if len(state.drain) >= len(state.drained):
+            self._triggered(state, cpu, values)
+        state.drain.append(values)
+
+    def _triggered(self, state: Cpu, cpu: int, values: tuple[Any, ...]) -> None:
+        """Empty lists as a timer or a worker did; moment, cpu and zone are given."""
+        live = self.allocator.zone_of(values[0])
+        pcp = live.pcps[cpu]
+        if not pcp.count:
+            return
+        self.result.triggers += 1
+        if not self.triggers:
+            return
+        if live.zone.nid != self.allocator.cpu_node[cpu]:
+            drain_remote(live, pcp)
+        else:
+            drain_all(live, pcp)
+        self._hear(state)
+
+    def _vmscan(self, name: str, state: Cpu, cpu: int, values: tuple[Any, ...]) -> None:
+        """Follow kswapd: its rounds change what requests do."""
+        self._settle(state, cpu)
+        self._compare(state, cpu)
+        if not self.triggers:
+            return
+        if name == WAKE:
+            self._ends = self._ends if self._ends is not None else round_ends(self._rows)
+            self.kswapd.wake(values[0])
+        elif name == SLEEP:
+            self.kswapd.sleep(values[0])
+
+
+def _run(run: Run) -> str:
+    """Shorten a run of frames."""
+    frames = " ".join(f"{values[0]:#x}/{values[1]}" for values in run[:6])
+    return f"{len(run)}: {frames}{' ...' if len(run) > 6 else ''}" if run else "none"

@@ -1,0 +1,180 @@
+"""One trace: is it replayable, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kmemwidgets.capture import Capture
+from kmemwidgets.records import format_version
+from kmemwidgets.tracefs import LOST, Scan, scan
+
+from .boot import BOOT_EVENTS, BootStages
+from .compare import compare_lists
+from .extras import extra_keys
+from .pages import REPLAYED, PageReplay
+from .result import PageResult, Tally
+from .start import load_lists, start_allocator
+
+#: Without these events nobody knows which frames are free.
+NEEDED = ("mm_page_alloc", "mm_page_free")
+
+
+@dataclass(slots=True)
+class TraceAnswer:
+    """What a replay of one trace found.
+
+    Attributes
+    ----------
+    trace, kernel : str
+    cpus : int
+    events : int
+        Events read.
+    pages, requests_only : PageResult or None
+        With triggers, and without; None where the trace is not replayable.
+    why_not : str
+        Why not.
+    extras : dict
+        Further keys of the JSON answer.
+    notes : list of str
+        Lost events and the like.
+    seconds : float
+        CPU time.
+    """
+
+    trace: str
+    kernel: str
+    cpus: int
+    events: int = 0
+    pages: PageResult | None = None
+    requests_only: PageResult | None = None
+    why_not: str = ""
+    extras: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the machine-readable answer."""
+        answer: dict[str, Any] = {"trace": self.trace, "kernel": self.kernel, "cpus": self.cpus, "events": self.events}
+        answer["replayable"] = self.pages is not None
+        if self.pages is None:
+            answer["why_not"] = self.why_not
+        else:
+            answer.update(self.pages.as_dict())
+            answer["events"] = self.events
+        answer.update(self.extras)
+        if self.requests_only is not None:
+            answer["requests_only"] = self.requests_only.as_dict()
+        answer["notes"] = self.notes + (self.pages.notes if self.pages else [])
+        answer["seconds"] = round(self.seconds, 3)
+        return answer
+
+    def as_text(self, *, requests_only: bool = False) -> str:
+        """Write the answer for a reader."""
+        lines = [f"{self.trace}: Linux {self.kernel}, {self.cpus} cpus, {self.events} events, {self.seconds:.1f} s"]
+        pages = self.requests_only if requests_only else self.pages
+        if pages is None:
+            lines.append(f"  pages are not replayable: {self.why_not}")
+        else:
+            lines += _page_lines(pages)
+        for key, value in self.extras.items():
+            if isinstance(value, dict):
+                figures = ", ".join(f"{name} {number}" for name, number in value.items() if isinstance(number, int))
+                lines.append(f"  {key:<12} {figures}")
+        lines += [f"  note: {note}" for note in self.notes + (pages.notes if pages else [])]
+        return "\n".join(lines)
+
+
+def _page_lines(pages: PageResult) -> list[str]:
+    rows: list[tuple[str, Tally | None]] = [
+        ("allocations", pages.allocs),
+        ("refills", pages.refills),
+        ("drains", pages.drains),
+        ("steals", pages.steals),
+        ("free lists", pages.free_lists),
+        ("pcp lists", pages.pcp_lists),
+        ("page blocks", pages.pageblocks),
+    ]
+    lines = [f"  {name:<12} {tally.exact:>7} of {tally.of}" for name, tally in rows if tally is not None]
+    if pages.inferred:
+        lines.append(f"  {'inferred':<12} {pages.inferred:>7}")
+    lines += [
+        f"      event {miss.row} cpu {miss.cpu} {miss.what}: predicted {miss.predicted}; recorded {miss.recorded}"
+        for miss in pages.misses
+    ]
+    return lines
+
+
+def _trace_text(capture: Capture, trace: str) -> bytes:
+    """Return a trace's bytes: of a folder in the recording, or of a file anywhere."""
+    if trace in capture.traces():
+        return capture.bytes(f"{trace}/trace")
+    return Path(trace).read_bytes()
+
+
+def replay_trace(capture: Capture, trace: str) -> TraceAnswer:
+    """Replay one trace of a recording.
+
+    Parameters
+    ----------
+    capture : Capture
+    trace : str
+        Its folder, or a file's path; the state before it is then the recording's first trace's.
+    """
+    spec = capture.spec()
+    begin = time.process_time()
+    raw = _trace_text(capture, trace)
+    folder = trace if trace in capture.traces() else Path(trace).parent.name
+    answer = TraceAnswer(Path(trace).name if "/" in trace else trace, format_version(spec.kernel), spec.cpus)
+    rows = scan(raw, REPLAYED, where=f"{capture.name}/{trace}")
+    counts = Counter(row[0] for row in rows)
+    answer.events = sum(counts.values())
+    answer.notes = _reading_notes(rows, counts)
+    answer.why_not = _why_not(capture, folder, counts)
+    if not answer.why_not:
+        answer.pages = _replay(capture, folder, raw, triggers=True)
+        triggered = answer.pages.triggers
+        answer.requests_only = _replay(capture, folder, raw, triggers=False) if triggered else answer.pages
+    answer.extras = extra_keys(capture, folder, raw.decode("utf-8", "surrogateescape"))
+    answer.seconds = time.process_time() - begin
+    return answer
+
+
+def _why_not(capture: Capture, folder: str, counts: Counter[str]) -> str:
+    """Tell why a trace's pages can't be replayed; empty if they can."""
+    missing = [name for name in NEEDED if not counts[name]]
+    if missing:
+        return f"the trace holds no {' and no '.join(missing)} events"
+    if not capture.has(f"{folder}/freelists.before"):
+        return f"the free lists before the trace were not recorded ({folder}/freelists.before)"
+    return ""
+
+
+def _reading_notes(rows: Scan, counts: Counter[str]) -> list[str]:
+    """Say what of the text could not be read."""
+    notes = []
+    if counts[LOST]:
+        notes.append(f"events were lost in {counts[LOST]} places: what follows them is replayed from an older state")
+    if rows.unreadable:
+        notes.append(f"{rows.unreadable} lines could not be read")
+    if rows.cut:
+        notes.append("the trace ends inside a line")
+    return notes
+
+
+def _replay(capture: Capture, folder: str, raw: bytes, *, triggers: bool) -> PageResult:
+    """Replay a trace's pages once."""
+    spec = capture.spec()
+    allocator = start_allocator(capture, folder)
+    assert allocator is not None
+    pointer = 4 if spec.arch in ("x86_32", "arm") else 8
+    boot = None if capture.has(f"{folder}/zoneinfo.before") else BootStages(allocator, spec)
+    replay = PageReplay(allocator, spec.kernel, pointer, triggers=triggers, boot=boot)
+    result = replay.run(scan(raw, REPLAYED + BOOT_EVENTS if boot else REPLAYED, where=f"{capture.name}/{folder}"))
+    after = load_lists(capture, f"{folder}/freelists.after")
+    if after is not None:
+        compare_lists(allocator, after, result)
+    return result
