@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import Notebook, Watch
 
 from kmemwidgets.learn.course import Chapter, chapters
 from kmemwidgets.learn.course_copy import copy_course
@@ -66,3 +67,18 @@ def test_a_chapter_opens_and_runs(lab: Any, course: str, chapter: Chapter) -> No
     assert painted.count() == widgets_of(chapter)
     assert pictures.count() == 0, "each picture has given way to its widget"
     close_all(lab.page)
+
+
+def test_notebook_7_runs_the_first_chapter(server: Any, browser: Any, course: str) -> None:
+    first = THERE[0]
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    watch = Watch(page)
+    try:
+        book = Notebook.at(page, f"{server.url}/notebooks/{course}/{first.file}", f"{course}/{first.file}")
+        page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+        page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')")
+        page.wait_for_function(DONE)
+        book.panel.locator("section.kmem").nth(widgets_of(first) - 1).wait_for()
+        assert watch.take() == []
+    finally:
+        page.close()
