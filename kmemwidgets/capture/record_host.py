@@ -489,7 +489,8 @@ class Redactor:
         r"|lowmem\w*|hugepages\w*|default_hugepagesz|transparent_hugepage|slu?a?b_\w+|slab_\w+|init_on_\w+|cgroup\w*|numa\w*"
         r"|cma|page_\w+|page_alloc\.\w+|crashkernel|mitigations|pti|nosmp|maxcpus|nr_cpus|possible_cpus|isolcpus|nohz\w*"
         r"|rcu\w*\.?\w*|acpi|efi|panic|trace_\w+|swapaccount|zswap\.\w+|percpu_\w+|psi|hash_pointers|hashdist"
-        r"|[dit]hash_entries|[dit]hash|no5lvl|lru_gen\w*|tsc|clocksource|preempt|audit|quiet|ro|rw)"
+        r"|[dit]hash_entries|[dit]hash|no5lvl|nokaslr|no_hash_pointers|nopti|nosmt|noapic|nomodeset"
+        r"|splash|lru_gen\w*|tsc|clocksource|preempt|audit|quiet|ro|rw)"
     )
     #: Lines of the kernel's log that are kept.
     LOG = re.compile(
