@@ -12,7 +12,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from kmemwidgets.capture import Capture
 from kmemwidgets.procfs import slabinfo
 from kmemwidgets.records import MachineSpec, SlabCacheInfo
 from kmemwidgets.sim.rules import pick
@@ -24,7 +26,7 @@ from kmemwidgets.sim.slab_common import kmalloc_caches, kmalloc_kind, kmalloc_ki
 from kmemwidgets.sim.slub import Slub
 from kmemwidgets.sim.slub_layout import CacheGeometry, ObjectLayout
 from kmemwidgets.sim.slub_options import tunables
-from kmemwidgets.tracefs import Row
+from kmemwidgets.tracefs import SLAB_EVENTS, Row, scan
 
 #: Misses that are told one by one.
 FIRST_MISSES = 10
@@ -362,3 +364,14 @@ def replay_objects(spec: MachineSpec, rows: Sequence[Row], slabinfo_text: str, w
     """
     cpus = max((row[3] for row in rows), default=0) + 1
     return ObjectReplay(spec, slabinfo.parse(slabinfo_text, where).caches, max(cpus, spec.cpus)).run(rows)
+
+
+def extra_keys(capture: Capture, trace: str, text: str) -> dict[str, Any]:
+    """Return "objects" of a trace with slab events, where its caches' sizes were recorded."""
+    # The figures of a cache that count here don't change while it lives: any reading of them will do.
+    paths = [f"{trace}/slabinfo.before", f"{trace}/slabinfo.after", "snap/slabinfo.after", "proc/slabinfo"]
+    path = next((path for path in paths if capture.has(path)), None)
+    rows = list(scan(text, (*SLAB_EVENTS, "mm_page_free"), where=f"{capture.name}/{trace}"))
+    if path is None or not any(row[0] in SLAB_EVENTS for row in rows):
+        return {}
+    return {"objects": replay_objects(capture.spec(), rows, capture.text(path), f"{capture.name}/{path}").as_json()}

@@ -1,0 +1,466 @@
+"""vmalloc: areas of addresses that are mapped page by page (mm/vmalloc.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from kmemwidgets.records import VmallocArea
+
+from .errors import KernelBug
+from .gfp import FLAGS, GFP_KERNEL
+from .rules.vmalloc import MAX_POOL_PAGES, ZONE_PAGES, VmallocRules
+from .vmap_space import FreeSpace
+
+#: Bytes of a huge mapping (PMD_SIZE with 4 KiB pages).
+PMD_ORDER = 9
+#: Stacks that a cpu keeps for the next fork (kernel/fork.c, NR_CACHED_STACKS).
+CACHED_STACKS = 2
+#: Largest alignment of ioremap as a power of two: what one entry of the third level maps (x86-64, PUD_SHIFT).
+IOREMAP_MAX_ORDER = 30
+_HIGHMEM = FLAGS["__GFP_HIGHMEM"]
+_ZONES = FLAGS["__GFP_DMA"] | FLAGS["__GFP_DMA32"]
+_NOWARN = FLAGS["__GFP_NOWARN"]
+_TOP = (1 << 64) - 1
+
+
+class VmallocPages(Protocol):
+    """What vmalloc asks of the page allocator."""
+
+    def alloc_pages(self, gfp: int, order: int = 0, nid: int | None = None, cpu: int = 0) -> int:
+        """Return the first pfn of a block, -1 where there is none."""
+
+    def free_pages(self, pfn: int, order: int = 0, cpu: int = 0) -> None:
+        """Take a block back."""
+
+
+@dataclass(frozen=True, slots=True)
+class VmapArea:
+    """An area in use.
+
+    Attributes
+    ----------
+    row : VmallocArea
+        What /proc/vmallocinfo shows of it.
+    node : int
+        The vmap node it will be freed to, -1 for the one of its address.
+    order : int
+        Order of the blocks it is mapped by.
+    pfns : tuple of int
+        First frame of each block; empty for mappings of what isn't memory, and for `vmap`.
+    array : int
+        Start of the area that holds the array of page pointers, 0 where kmalloc did.
+    """
+
+    row: VmallocArea
+    node: int = -1
+    order: int = 0
+    pfns: tuple[int, ...] = ()
+    array: int = 0
+
+
+class VmapNode:
+    """struct vmap_node: a cpu's share of lazily freed areas, and ready ones of small sizes.
+
+    Attributes
+    ----------
+    freed : list of (int, int, bool)
+        Areas since the last purge: start, end, and whether the node's pools may keep it.
+    pools : dict of int to list of (int, int)
+        Purged areas by their number of pages, the next one first.
+    """
+
+    __slots__ = ("freed", "pools")
+
+    def __init__(self) -> None:
+        self.freed: list[tuple[int, int, bool]] = []
+        self.pools: dict[int, list[tuple[int, int]]] = {}
+
+
+class Vmalloc:
+    """The vmalloc of one machine.
+
+    Parameters
+    ----------
+    rules : VmallocRules
+    start, end : int
+        VMALLOC_START and the first address behind VMALLOC_END.
+    page_alloc : VmallocPages or None
+        None: areas only, no pages.
+    cpus : int
+        Possible and online cpus.
+    page_size, word : int
+        Bytes of a page and of a pointer.
+    total_pages : int or None
+        Pages of the machine: more can't be asked for.
+    page_offset : int
+        Address of the frame with pfn 0, for `page_address`.
+
+    Attributes
+    ----------
+    busy : dict of int to VmapArea
+        By start.
+    lazy_pages : int
+        Pages of lazily freed areas (vmap_lazy_nr).
+    stacks : list of list of int
+        Kernel stacks that each cpu keeps for the next fork.
+    dmesg : list of str
+        What the kernel would have printed.
+    """
+
+    def __init__(
+        self,
+        rules: VmallocRules,
+        start: int,
+        end: int,
+        *,
+        page_alloc: VmallocPages | None = None,
+        cpus: int = 1,
+        page_size: int = 4096,
+        word: int = 8,
+        total_pages: int | None = None,
+        page_offset: int = 0,
+    ) -> None:
+        self.rules = rules
+        self.start, self.end = start, end
+        self.page_alloc = page_alloc
+        self.cpus = cpus
+        self.page_size = page_size
+        self.word = word
+        self.total_pages = total_pages
+        self.page_offset = page_offset
+        self.free = FreeSpace(1, _TOP)
+        self.busy: dict[int, VmapArea] = {}
+        self.nodes = [VmapNode() for _ in range(rules.vmap_nodes(cpus))]
+        self.lazy_pages = 0
+        self.stacks: list[list[int]] = [[] for _ in range(cpus)]
+        self.dmesg: list[str] = []
+
+    # --- addresses ------------------------------------------------------------------------------
+
+    def alloc_vmap_area(
+        self, size: int, align: int = 1, vstart: int | None = None, vend: int | None = None, cpu: int = 0
+    ) -> tuple[int, int]:
+        """Reserve addresses (alloc_vmap_area).
+
+        Parameters
+        ----------
+        size, align : int
+            Bytes; the guard page is part of `size`.
+        vstart, vend : int, optional
+            Bounds; vmalloc's own if not given.
+        cpu : int
+
+        Returns
+        -------
+        tuple of int
+            Start, -1 where no hole fits; and the vmap node that the area goes back to, -1 for none.
+        """
+        low = self.start if vstart is None else vstart
+        high = self.end if vend is None else vend
+        node = -1
+        if len(self.nodes) > 1 and low == self.start and high >= self.end - 1:
+            node = cpu % len(self.nodes)
+            pooled = self._from_pool(self.nodes[node], size, align)
+            if pooled >= 0:
+                return pooled, node
+        address = self._search(size, align, low, high)
+        if address < 0:
+            self.purge()
+            address = self._search(size, align, low, high)
+        if address >= 0:
+            self.free.take(address, address + size)
+        return address, node
+
+    def _search(self, size: int, align: int, low: int, high: int) -> int:
+        return self.free.find(size, align, low, high, self.rules.search_length(size, align, self.page_size))
+
+    def _from_pool(self, node: VmapNode, size: int, align: int) -> int:
+        """Take a ready area of just this size; one that is aligned otherwise goes to the end (node_pool_del_va)."""
+        pool = node.pools.get(size // self.page_size, [])
+        if not pool:
+            return -1
+        start, _end = pool.pop(0)
+        if start % align == 0:
+            return start
+        pool.append((start, start + size))
+        return -1
+
+    def free_vmap_area(self, start: int, end: int, node: int = -1) -> None:
+        """Give addresses back: lazily, where the kernel is lazy (free_vmap_area_noflush)."""
+        limit = self.rules.lazy_max_pages(self.cpus, self.page_size)
+        if not limit:
+            self.free.give(start, end)
+            return
+        owner = self.nodes[node] if node >= 0 else self.nodes[self._node_of(start)]
+        owner.freed.append((start, end, node >= 0))
+        self.lazy_pages += (end - start) // self.page_size
+        if self.lazy_pages > limit:
+            self.purge()
+
+    def _node_of(self, address: int) -> int:
+        return address // (ZONE_PAGES * self.page_size) % len(self.nodes)
+
+    def purge(self) -> None:
+        """Make all lazily freed areas free, after one flush of the TLBs (__purge_vmap_area_lazy)."""
+        for node in self.nodes:
+            freed, node.freed = node.freed, []
+            self._decay(node)
+            for start, end, pooled in freed:
+                pages = (end - start) // self.page_size
+                if pooled and pages <= MAX_POOL_PAGES:
+                    node.pools.setdefault(pages, []).append((start, end))
+                else:
+                    self.free.give(start, end)
+        self.lazy_pages = 0
+
+    def _decay(self, node: VmapNode) -> None:
+        """Let a quarter of each pool go (decay_va_pool_node)."""
+        for pool in node.pools.values():
+            for _ in range(len(pool) // 4):
+                start, end = pool.pop(0)
+                self.free.give(start, end)
+
+    # --- areas ----------------------------------------------------------------------------------
+
+    def get_vm_area(
+        self, size: int, flags: Sequence[str], *, align: int = 1, caller: str = "", guard: bool = True,
+        bounds: tuple[int, int] | None = None, phys: int | None = None, cpu: int = 0,
+    ) -> int:  # fmt: skip
+        """Reserve an area and enter it (__get_vm_area_node); returns its start, 0 where there is no room."""
+        if size <= 0:
+            raise ValueError(f"an area of {size} bytes")
+        low, high = bounds or (self.start, self.end)
+        size = -(-size // self.page_size) * self.page_size
+        if guard or self.rules.guard_always:
+            size += self.page_size
+        start, node = self.alloc_vmap_area(size, align, low, high, cpu)
+        if start < 0:
+            self.dmesg.append(f"vmap allocation for size {size} failed: use vmalloc=<size> to increase size")
+            return 0
+        row = VmallocArea(start, start + size, size, caller, phys=phys, flags=tuple(flags))
+        self.busy[start] = VmapArea(row, node)
+        return start
+
+    def vmalloc(
+        self, size: int, gfp: int = GFP_KERNEL, *, align: int = 1, caller: str = "vmalloc", huge: bool = False,
+        bounds: tuple[int, int] | None = None, cpu: int = 0,
+    ) -> int:  # fmt: skip
+        """Allocate memory that is contiguous in addresses only (__vmalloc_node_range).
+
+        Parameters
+        ----------
+        size : int
+            Bytes.
+        gfp : int
+        align : int
+            Of the start, bytes.
+        caller : str
+            What the row says.
+        huge : bool
+            VM_ALLOW_HUGE_VMAP.
+        bounds : tuple of int, optional
+            Where; vmalloc's own space if not given.
+        cpu : int
+
+        Returns
+        -------
+        int
+            Start, 0 where the kernel returns NULL; what it warned of is in `dmesg`.
+        """
+        pages = -(-size // self.page_size)
+        if size <= 0:
+            self.dmesg.append("WARNING: CPU: 0 PID: 0 at mm/vmalloc.c __vmalloc_node_range")
+            return 0
+        if self.total_pages is not None and pages > self.total_pages:
+            self.dmesg.append(f"vmalloc error: size {size}, exceeds total pages")
+            return 0
+        order = PMD_ORDER if huge and self.rules.huge and pages >= 1 << PMD_ORDER else 0
+        while True:
+            block = self.page_size << order
+            start = self.get_vm_area(
+                -(-size // block) * block, ("vmalloc",), align=max(align, block if order else 1), caller=caller,
+                bounds=bounds, cpu=cpu,
+            )  # fmt: skip
+            if start and self._fill(start, -(-size // block), order, gfp, cpu):
+                return start
+            if start:
+                self._drop(start, cpu)
+            if not order:
+                return 0
+            order = 0
+
+    def _fill(self, start: int, blocks: int, order: int, gfp: int, cpu: int) -> bool:
+        """Give an area its pages, and its array of page pointers a place (__vmalloc_area_node)."""
+        area = self.busy[start]
+        pages = blocks << order
+        array = 0
+        if pages * self.word > self.page_size:
+            array = self.vmalloc(pages * self.word, caller=area.row.caller, cpu=cpu)
+            if not array:
+                return False
+        flags = ("vmalloc", "vpages") if array else ("vmalloc",)
+        pfns: list[int] = []
+        if self.page_alloc is not None:
+            wanted = gfp | _NOWARN | (0 if gfp & _ZONES else _HIGHMEM)
+            for _ in range(blocks):
+                pfn = self.page_alloc.alloc_pages(wanted, order, None, cpu)
+                if pfn < 0:
+                    break
+                pfns.append(pfn)
+        row = replace(area.row, pages=pages, flags=flags, nodes=self._count_nodes(pfns, order, pages))
+        self.busy[start] = replace(area, row=row, order=order, pfns=tuple(pfns), array=array)
+        if self.page_alloc is None or len(pfns) == blocks:
+            return True
+        size = area.row.size - self.page_size
+        self.dmesg.append(f"vmalloc error: size {size}, page order {order}, failed to allocate pages")
+        return False
+
+    def _count_nodes(self, pfns: Sequence[int], order: int, pages: int) -> dict[int, int]:
+        zone_of = getattr(self.page_alloc, "zone_of", None)
+        if zone_of is None:
+            return {0: pages}
+        counts: dict[int, int] = {}
+        for pfn in pfns:
+            nid = int(zone_of(pfn).zone.nid)
+            counts[nid] = counts.get(nid, 0) + (1 << order)
+        return counts
+
+    def vfree(self, address: int, cpu: int = 0) -> None:
+        """Give back what vmalloc gave; nothing for 0 (vfree).
+
+        Raises
+        ------
+        KernelBug
+            For an address that no area of vmalloc begins at; nothing has changed then.
+        """
+        if not address:
+            return
+        if address % self.page_size:
+            raise KernelBug(f"Trying to vfree() bad address ({address:016x})")
+        area = self.busy.get(address)
+        if area is None or "vmalloc" not in area.row.flags:
+            raise KernelBug(f"Trying to vfree() nonexistent vm area ({address:016x})")
+        self._drop(address, cpu)
+
+    def _drop(self, start: int, cpu: int) -> None:
+        """Take an area away with its pages."""
+        area = self.busy.pop(start)
+        self.free_vmap_area(start, area.row.end, area.node)
+        if self.page_alloc is not None:
+            for pfn in area.pfns:
+                self.page_alloc.free_pages(pfn, area.order, cpu)
+        if area.array:
+            self._drop(area.array, cpu)
+
+    def vmap(self, pfns: Sequence[int], caller: str = "vmap", cpu: int = 0) -> int:
+        """Map pages that somebody else owns beside each other (vmap); returns the start, 0 where there is no room."""
+        start = self.get_vm_area(len(pfns) * self.page_size, ("vmap",), caller=caller, cpu=cpu)
+        if start:
+            # Its pages stay their owner's: they are not in `pfns`, which vfree would give back.
+            self.busy[start] = replace(self.busy[start], row=replace(self.busy[start].row, pages=len(pfns)))
+        return start
+
+    def ioremap(self, phys: int, size: int, caller: str = "ioremap", cpu: int = 0) -> int:
+        """Map device memory (ioremap_prot): aligned to the power of two that holds it, up to what one entry maps."""
+        first = phys & -self.page_size
+        length = -(-(phys + size) // self.page_size) * self.page_size - first
+        order = max(self.page_size.bit_length() - 1, min((length - 1).bit_length(), IOREMAP_MAX_ORDER))
+        start = self.get_vm_area(length, ("ioremap",), align=1 << order, caller=caller, phys=first, cpu=cpu)
+        return start + phys - first if start else 0
+
+    def vunmap(self, address: int, cpu: int = 0) -> None:
+        """Undo vmap or ioremap (vunmap, iounmap).
+
+        Raises
+        ------
+        KernelBug
+            Where nothing is mapped; nothing has changed then.
+        """
+        start = address & -self.page_size
+        area = self.busy.get(start)
+        if area is None or "vmalloc" in area.row.flags:
+            raise KernelBug(f"Trying to vunmap() nonexistent vm area ({address:016x})")
+        self._drop(start, cpu)
+
+    # --- stacks -----------------------------------------------------------------------------------
+
+    def alloc_thread_stack(self, size: int = 16384, cpu: int = 0) -> int:
+        """Take a task's stack: one that this cpu kept, or a new one (alloc_thread_stack_node)."""
+        if self.stacks[cpu]:
+            return self.stacks[cpu].pop(0)
+        return self.vmalloc(size, align=size, caller="kernel_clone", cpu=cpu)
+
+    def free_thread_stack(self, address: int, cpu: int = 0) -> None:
+        """Give a task's stack back; two are kept per cpu (thread_stack_free_rcu)."""
+        if address not in self.busy:
+            raise KernelBug(f"Trying to vfree() nonexistent vm area ({address:016x})")
+        if len(self.stacks[cpu]) < CACHED_STACKS:
+            self.stacks[cpu].append(address)
+        else:
+            self.vfree(address, cpu)
+
+    # --- what can be seen -------------------------------------------------------------------------
+
+    def vmalloc_to_pfn(self, address: int) -> int:
+        """Return the frame behind an address (vmalloc_to_page).
+
+        Raises
+        ------
+        KernelBug
+            Where nothing is mapped: the access faults.
+        """
+        for start, area in self.busy.items():
+            if start <= address < area.row.end:
+                page = (address - start) // self.page_size
+                if page >> area.order < len(area.pfns):
+                    return area.pfns[page >> area.order] + (page & (1 << area.order) - 1)
+        raise KernelBug(f"BUG: unable to handle page fault for address: {address:016x}")
+
+    def areas(self) -> tuple[VmallocArea, ...]:
+        """Return the rows of /proc/vmallocinfo: areas by node and address, then what waits for the purge."""
+        rows: list[VmallocArea] = []
+        for number in range(len(self.nodes)):
+            starts = [s for s, area in self.busy.items() if self._owner(s, area) == number]
+            rows += [self.busy[start].row for start in sorted(starts)]
+        return (*rows, *self.unpurged())
+
+    def _owner(self, start: int, area: VmapArea) -> int:
+        return area.node if area.node >= 0 else self._node_of(start)
+
+    def unpurged(self) -> tuple[VmallocArea, ...]:
+        """Return the lazily freed ranges of each node, joined where they touch (show_purge_info)."""
+        if not self.rules.unpurged_last:
+            return ()
+        rows: list[VmallocArea] = []
+        for node in self.nodes:
+            joined: list[list[int]] = []
+            for start, end, _pooled in sorted(node.freed):
+                if joined and joined[-1][1] == start:
+                    joined[-1][1] = end
+                else:
+                    joined.append([start, end])
+            rows += [VmallocArea(start, end, end - start, flags=("unpurged vm_area",)) for start, end in joined]
+        return tuple(rows)
+
+    def nr_vmalloc_pages(self) -> int:
+        """Return VmallocUsed of /proc/meminfo, in pages."""
+        return sum(area.row.pages or 0 for area in self.busy.values() if "vmalloc" in area.row.flags)
+
+    def save(self) -> tuple[Any, ...]:
+        """Return the state as plain tuples."""
+        nodes = tuple((tuple(n.freed), tuple((k, tuple(v)) for k, v in n.pools.items())) for n in self.nodes)
+        stacks = tuple(map(tuple, self.stacks))
+        return (self.free.save(), tuple(self.busy.items()), nodes, self.lazy_pages, stacks, tuple(self.dmesg))
+
+    def load(self, saved: tuple[Any, ...]) -> None:
+        """Go back to what `save` returned."""
+        free, busy, nodes, self.lazy_pages, stacks, dmesg = saved
+        self.free.load(free)
+        self.busy = dict(busy)
+        for node, (freed, pools) in zip(self.nodes, nodes, strict=True):
+            node.freed = list(freed)
+            node.pools = {pages: list(pool) for pages, pool in pools}
+        self.stacks = [list(kept) for kept in stacks]
+        self.dmesg = list(dmesg)
