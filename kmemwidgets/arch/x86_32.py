@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .space import AddressArea, AddressSpace
+
 FIXADDR_TOP = 0xFFFFF000
 PAGE = 4096
 #: Slots of the fixmap that don't depend on the number of cpus: a hole, debug port, early console, OHCI, local APIC,
@@ -65,4 +67,39 @@ def fixed_areas(*, nr_cpus: int, pae: bool, highmem: bool = True, kmap_slots: in
         pkmap_base=pkmap,
         last_pkmap=entries,
         vmalloc_end=(pkmap if highmem else ldt) - 2 * PAGE,
+    )
+
+
+def address_space(areas: FixedAreas, *, page_offset: int, lowmem_bytes: int, highmem: bool = True) -> AddressSpace:
+    """Lay the address space out.
+
+    Parameters
+    ----------
+    areas : FixedAreas
+    page_offset : int
+        Where the kernel's part begins.
+    lowmem_bytes : int
+        RAM that has a place in the direct map.
+    highmem : bool
+        Whether there is a pkmap.
+    """
+    high_memory = page_offset + lowmem_bytes
+    found = [
+        AddressArea("user space", 0, page_offset),
+        AddressArea("direct map", page_offset, high_memory),
+        AddressArea("vmalloc", high_memory + VMALLOC_OFFSET, areas.vmalloc_end),
+        AddressArea("LDT remap", areas.ldt_base, areas.cpu_entry_area),
+        AddressArea("cpu_entry_area", areas.cpu_entry_area, areas.fixaddr_tot_start),
+        AddressArea("early fixmap", areas.fixaddr_tot_start, areas.fixaddr_start),
+        AddressArea("fixmap", areas.fixaddr_start, FIXADDR_TOP),
+    ]
+    if highmem:
+        found.append(AddressArea("pkmap", areas.pkmap_base, areas.pkmap_base + areas.last_pkmap * PAGE))
+    return AddressSpace(
+        bits=32,
+        areas=tuple(sorted(found, key=lambda entry: entry.start)),
+        page_offset=page_offset,
+        direct_end=high_memory,
+        text_map=page_offset,
+        page_bytes=40,
     )

@@ -50,6 +50,7 @@ _CONFIG = re.compile(r"(?:(CONFIG_\w+)=(.*)|# (CONFIG_\w+) is not set)")
 _MEMBLOCK_ROW = re.compile(r" *\d+: (0x[0-9a-f]{1,16})\.\.(0x[0-9a-f]{1,16})(?: +(-?\d+|x))?(?: .*)?")
 _VALUE = re.compile(r"VALUE\((\w+)\)=0x([0-9a-f]{1,16})")
 _NUMBER = re.compile(r"NUMBER\((\w+)\)=(-?\d{1,20})")
+_PHYS_OFFSET = re.compile(r"NUMBER\(PHYS_OFFSET\)=0x([0-9a-f]{1,16})")
 _SYMBOL = re.compile(r"SYMBOL\((\w+)\)=([0-9a-f]{1,16})")
 #: Names that /proc/iomem gives to the kernel image's parts on x86, and what the Memory: line calls them.
 _IMAGE = {"Kernel code": "code", "Kernel rodata": "rodata", "Kernel data": "rwdata", "Kernel bss": "bss"}
@@ -315,6 +316,9 @@ def _bases(capture: Capture, options: Mapping[str, str], cmdline: str, kcore: st
     bases = [(name, values[name]) for name in ("page_offset_base", "vmalloc_base", "vmemmap_base") if name in values]
     if "_stext" in symbols:
         bases.append(("kernel_text", symbols["_stext"]))
+    if found := _PHYS_OFFSET.search(kcore):
+        # arm64 moves its linear map by choosing what it starts with.
+        bases.append(("PHYS_OFFSET", int(found[1], 16)))
     return tuple(bases)
 
 

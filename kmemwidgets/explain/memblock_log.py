@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kmemwidgets.sim.memblock import ANY_NODE, Memblock
+from kmemwidgets.sim.zone_sizes import NodeMemory
 
 #: memblock_dump(): one row of an array.
 _ROW = re.compile(
@@ -97,7 +98,9 @@ def _request(line: str) -> Request | None:
     return None
 
 
-def replay(log: MemblockLog, page_size: int, usable_end: int) -> tuple[Memblock, list[tuple[int | None, int]]]:
+def replay(
+    log: MemblockLog, page_size: int, usable_end: int, nodes: Sequence[NodeMemory] = ()
+) -> tuple[Memblock, list[tuple[int | None, int]]]:
     """Ask the model for all that the kernel was asked for.
 
     Parameters
@@ -106,6 +109,8 @@ def replay(log: MemblockLog, page_size: int, usable_end: int) -> tuple[Memblock,
     page_size : int
     usable_end : int
         End of what is mapped, bytes: nothing is allocated above.
+    nodes : sequence of NodeMemory
+        Which node owns which RAM.
 
     Returns
     -------
@@ -119,6 +124,9 @@ def replay(log: MemblockLog, page_size: int, usable_end: int) -> tuple[Memblock,
         memblock.add(start, end - start, nid)
     for start, end in log.reserved:
         memblock.reserve(start, end - start)
+    for entry in nodes:
+        start, end = entry.start_pfn * page_size, entry.end_pfn * page_size
+        memblock.set_node(start, end - start, entry.nid)
     memblock.current_limit = usable_end
     places: list[tuple[int | None, int]] = []
     _run(memblock, log.requests, places)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kmemwidgets.capture import Capture
 from kmemwidgets.records import MachineSpec
@@ -52,7 +52,10 @@ class ReserveInputs:
     thp_written : bool
         Whether the mode is known to have been written after boot.
     sysctls : mapping of str to str
-        Sysctls that the user set.
+        Sysctls that the user is known to have set.
+    min_free_kbytes : int or None
+        The sysctl as it stands. The section of that name never looks at it; for the others a value that the kernel
+        would not have chosen is one that the user set.
     """
 
     managed: Mapping[tuple[int, str], int]
@@ -60,6 +63,7 @@ class ReserveInputs:
     thp: str | None
     thp_written: bool
     sysctls: Mapping[str, str]
+    min_free_kbytes: int | None = None
 
 
 def read_inputs(capture: Capture, spec: MachineSpec) -> ReserveInputs:
@@ -75,6 +79,16 @@ def read_inputs(capture: Capture, spec: MachineSpec) -> ReserveInputs:
         thp_written=_THP_STEP.search(told) is not None,
         sysctls=user_sysctls(spec, told),
     )
+
+
+def read_inputs_and_min_free(capture: Capture, spec: MachineSpec) -> ReserveInputs:
+    """Read the same, and min_free_kbytes as it stands."""
+    return replace(read_inputs(capture, spec), min_free_kbytes=_min_free(capture))
+
+
+def _min_free(capture: Capture) -> int | None:
+    found = re.search(r"^min_free_kbytes=(\d+)$", capture.text_or_none("sys/vm_sysctl") or "", re.MULTILINE)
+    return int(found[1]) if found else None
 
 
 def returned_pages(spec: MachineSpec, managed: Mapping[tuple[int, str], int]) -> dict[tuple[int, str], int]:
@@ -158,6 +172,8 @@ def predict_reserves(spec: MachineSpec, inputs: ReserveInputs) -> Reserves:
     for name in SYSCTLS:
         if name in inputs.sysctls:
             reserves.write(name, inputs.sysctls[name])
+    if inputs.min_free_kbytes not in (None, reserves.settings.min_free_kbytes):
+        reserves.write("min_free_kbytes", str(inputs.min_free_kbytes))
     return reserves
 
 
@@ -207,7 +223,7 @@ def predict_pcp(spec: MachineSpec, inputs: ReserveInputs) -> Figures:
     """Predict batch and high of every cpu's lists of every populated zone.
 
     Where `high` is tuned it is 0 until the lists are used. A boot uses the highest zone of every node; what lies below
-    is kept for those who can use nothing else.
+    is kept for those who can use nothing else, but the first cpu gives back there what boot needs no longer.
     """
     reserves = predict_reserves(spec, inputs)
     used = {zone.nid: zone.index for zone in reserves.zones if zone.present and zone.name != "Movable"}
@@ -215,8 +231,9 @@ def predict_pcp(spec: MachineSpec, inputs: ReserveInputs) -> Figures:
     for zone in reserves.zones:
         if not zone.present:
             continue
-        untouched = reserves.pcp_rules.starts_at_zero and zone.index < used.get(zone.nid, 0)
+        low = reserves.pcp_rules.starts_at_zero and zone.index < used.get(zone.nid, 0)
         for cpu in range(spec.cpus):
+            untouched = low and not (cpu == 0 and inputs.returned.get((zone.nid, zone.name)))
             where = f"{label(zone.nid, zone.name)} cpu {cpu}"
             figures[f"{where} batch"] = zone.pcp_batch
             figures[f"{where} high"] = 0 if untouched else zone.pcp_high
@@ -226,8 +243,8 @@ def predict_pcp(spec: MachineSpec, inputs: ReserveInputs) -> Figures:
 
 
 def _recorded_min_free(capture: Capture) -> Figures:
-    found = re.search(r"^min_free_kbytes=(\d+)$", capture.text_or_none("sys/vm_sysctl") or "", re.MULTILINE)
-    return {"vm.min_free_kbytes": int(found[1])} if found else {}
+    value = _min_free(capture)
+    return {} if value is None else {"vm.min_free_kbytes": value}
 
 
 def _recorded_watermarks(capture: Capture) -> Figures:
@@ -261,7 +278,7 @@ def _recorded_pcp(capture: Capture) -> Figures:
 
 SECTIONS = (
     Section("min_free_kbytes", read_inputs, predict_min_free_kbytes, _recorded_min_free),
-    Section("watermarks", read_inputs, predict_watermarks, _recorded_watermarks),
-    Section("protection", read_inputs, predict_protection, _recorded_protection),
-    Section("pcp", read_inputs, predict_pcp, _recorded_pcp),
+    Section("watermarks", read_inputs_and_min_free, predict_watermarks, _recorded_watermarks),
+    Section("protection", read_inputs_and_min_free, predict_protection, _recorded_protection),
+    Section("pcp", read_inputs_and_min_free, predict_pcp, _recorded_pcp),
 )

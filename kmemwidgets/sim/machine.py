@@ -10,6 +10,7 @@ from typing import Any
 
 from kmemwidgets.records import (
     BadInput,
+    BootStep,
     Changes,
     FrameInfo,
     FrameTable,
@@ -19,7 +20,7 @@ from kmemwidgets.records import (
 )
 
 from . import boot as boot_steps
-from . import view
+from . import start_kernel, view
 from .describe import check_spec, describe
 from .frames import ChangeLog, Frames
 from .gfp import GFP_KERNEL, parse_gfp
@@ -27,6 +28,7 @@ from .history import Command, History, read_commands
 from .presets import preset
 from .rules.layout import virtual_layout
 from .unchecked import unchecked_rules
+from .zone_sizes import usable_memory
 
 #: What a saved machine says it is.
 FORMAT = "kmemwidgets machine 1"
@@ -155,6 +157,10 @@ class Machine:
         """Return the description that it was booted from."""
         return self._spec
 
+    def boot_steps(self) -> tuple[BootStep, ...]:
+        """Return start_kernel's memory steps, each with what it asked of the early allocator."""
+        return start_kernel.boot_steps(self._spec, self.memblock)
+
     def unchecked_rules(self) -> tuple[Any, ...]:
         """Return the rules in force that no oracle and no recording has checked."""
         return unchecked_rules(self._spec.kernel)
@@ -273,7 +279,7 @@ class Machine:
             self._booted,
             self._frames.table(),
             time_ns=self.now,
-            layout=virtual_layout(self._spec),
+            layout=virtual_layout(self._spec, usable_memory(self._spec)),
         )
 
     def frame_table(self, kind: str = "flags") -> FrameTable | None:

@@ -143,7 +143,7 @@ def meminfo(spec: MachineSpec, booted: Booted) -> MemInfo:
     live = booted.page_alloc.zones
     managed = sum(zone.managed for zone in booted.zones)
     free = sum(entry.free_pages_now() for entry in live)
-    low = sum(zone.wmark_low for zone in booted.zones)
+    low = sum(zone.wmark_low + zone.watermark_boost for zone in booted.zones)
     available = si_mem_available(free, booted.reserves.totalreserve_pages, low, 0, 0)
     values = {"MemTotal": managed, "MemFree": free, "MemAvailable": available}
     values.update(dict.fromkeys(("Buffers", "Cached", "SwapCached", "Active", "Inactive"), 0))

@@ -240,6 +240,11 @@ def movable_zone(ranges: Sequence[ZoneRange]) -> str:
     return next(entry.name for entry in reversed(ranges) if not entry.empty)
 
 
+def highmem_zones(ranges: Sequence[ZoneRange]) -> tuple[str, ...]:
+    """Return the zones whose frames have no permanent address: Movable too, where it is cut from HighMem."""
+    return ("HighMem", "Movable") if movable_zone(ranges) == "HighMem" else ("HighMem",)
+
+
 def movable_starts(spec: MachineSpec, memory: Sequence[NodeMemory], ranges: Sequence[ZoneRange]) -> dict[int, int]:
     """Return where ZONE_MOVABLE starts on each node that has one (find_zone_movable_pfns_for_nodes).
 

@@ -94,6 +94,8 @@ class BootRules:
         Whether "Built N zonelists" tells the total of pages.
     memory_line_late : bool
         Whether the Memory: line comes after all struct pages are initialised.
+    vmalloc_tables_early : bool
+        Whether x86-64 makes the upper page tables of the vmalloc area before the Memory: line.
     deferred_init : bool
         Whether most struct pages can be initialised by threads, late.
     """
@@ -112,6 +114,7 @@ class BootRules:
     prints_fallback: bool
     prints_total_pages: bool
     memory_line_late: bool
+    vmalloc_tables_early: bool
     deferred_init: bool
 
 
@@ -182,6 +185,10 @@ TABLE: tuple[Rule, ...] = (
          f"{_PA} mem_init_print_info", ("recording:6.1",)),
     Rule("memory_line_late", (6, 11), True, "The Memory: line comes after all struct pages are initialised.",
          "mm/mm_init.c page_alloc_init_late", ("recording:6.12",)),
+    Rule("vmalloc_tables_early", _EARLIEST, False, "The vmalloc area's page tables are made when they are needed.",
+         "arch/x86/mm/fault.c vmalloc_sync_all", ("source",)),
+    Rule("vmalloc_tables_early", (5, 9), True, "mem_init makes the upper page tables of the whole vmalloc area.",
+         "arch/x86/mm/init_64.c preallocate_vmalloc_pages", ("recording:6.1",)),
     Rule("deferred_init", _EARLIEST, False, "Every struct page is initialised before the hand-over.",
          f"{_PA} memmap_init", ("source",)),
     Rule("deferred_init", (4, 2), True, "Struct pages behind the first sections of a node are initialised late.",
