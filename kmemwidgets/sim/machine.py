@@ -307,6 +307,10 @@ class Machine:
             self._moved = False
             self._changes.add(ranges)
 
+    def free_lists(self, nid: int, zone: str, most: int = 64) -> dict[tuple[int, str], tuple[int, ...]]:
+        """Return a zone's buddy lists as they are now: (order, migrate type) to the first `most` pfns, head first."""
+        return view.free_lists(self._booted, nid, zone, most)
+
     def frame(self, pfn: int) -> FrameInfo:
         """Return all that is known of one frame; IndexError where there is none."""
         self._look()

@@ -132,6 +132,21 @@ def _zone(zone: Zone, live: ZoneLists | None, kinds: int) -> ZoneInfo:
     )
 
 
+def free_lists(booted: Booted, nid: int, zone: str, most: int) -> dict[tuple[int, str], tuple[int, ...]]:
+    """Copy the heads of a zone's buddy lists: a snapshot has only their lengths, since they may be long.
+
+    Raises
+    ------
+    KeyError
+        Where there is no such zone with memory.
+    """
+    for live in booted.page_alloc.zones:
+        if live.zone.nid == nid and live.zone.name == zone:
+            lists = live.free_area.lists()
+            return {(order, MIGRATETYPES[mt]): tuple(blocks[:most]) for (mt, order), blocks in lists.items()}
+    raise KeyError(f"no zone {zone} with memory on node {nid}")
+
+
 _COPIED = (
     "nid", "name", "free", "boost", "min", "low", "high", "promo", "spanned", "present", "managed", "cma", "protection",
 )  # fmt: skip
