@@ -27,6 +27,7 @@ _HOME = {
     "KmallocPanel": "kmemwidgets.widgets",
     "VmallocPanel": "kmemwidgets.widgets",
     "SlabPanel": "kmemwidgets.widgets",
+    "BootTimeline": "kmemwidgets.widgets",
     "FrameMap": "kmemwidgets.widgets",
     "ZoneDiagram": "kmemwidgets.widgets",
     "MeminfoPanel": "kmemwidgets.widgets",
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from kmemwidgets.sim import KernelBug as KernelBug
     from kmemwidgets.sim import Machine as Machine
     from kmemwidgets.widgets import AddressMap as AddressMap
+    from kmemwidgets.widgets import BootTimeline as BootTimeline
     from kmemwidgets.widgets import FrameMap as FrameMap
     from kmemwidgets.widgets import KmallocPanel as KmallocPanel
     from kmemwidgets.widgets import MeminfoPanel as MeminfoPanel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .boot import BootCall, BootStep
 from .diff import Difference, diff
 from .errors import BadInput
 from .events import TraceEvent
@@ -33,6 +34,8 @@ __all__ = [
     "OBJECT_STATES",
     "TREES",
     "BadInput",
+    "BootCall",
+    "BootStep",
     "Changes",
     "Difference",
     "FrameInfo",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 #: Public name -> module that defines it; loaded when first used.
 _HOME = {
+    "BootTimeline": "boottimeline",
     "SlabPanel": "slabpanel",
     "VmallocPanel": "vmallocpanel",
     "KmallocPanel": "kmallocpanel",
@@ -24,6 +25,7 @@ __all__ = sorted(_HOME)
 
 if TYPE_CHECKING:
     from .addressmap import AddressMap as AddressMap
+    from .boottimeline import BootTimeline as BootTimeline
     from .focus import Focus as Focus
     from .focus import link as link
     from .framemap import FrameMap as FrameMap

@@ -234,6 +234,31 @@ _MEMINFOPANEL = {
 }
 
 
+_BOOTTIMELINE = {
+    "boottimeline.title": "Boot",
+    "boottimeline.steps": "Steps of start_kernel that concern memory",
+    "boottimeline.first": "Before the first step",
+    "boottimeline.previous_change": "The step before that changed memory",
+    "boottimeline.previous": "Step back",
+    "boottimeline.next": "Next step",
+    "boottimeline.next_change": "Next step that changes memory",
+    "boottimeline.last": "After the last step",
+    "boottimeline.changes": "changes memory",
+    "boottimeline.before": "Before start_kernel",
+    "boottimeline.before.says": "The firmware has written down what RAM there is; nobody manages it yet.",
+    "boottimeline.bar.firmware": "firmware's map",
+    "boottimeline.bar.memory": "memblock.memory",
+    "boottimeline.bar.reserved": "memblock.reserved",
+    "boottimeline.bar.handed": "page allocator",
+    "boottimeline.what": "Call",
+    "boottimeline.range": "Range",
+    "boottimeline.size": "Size",
+    "boottimeline.caller": "For",
+    "boottimeline.estimated": "{caller} (size estimated)",
+    "boottimeline.unchanged": "This step moves no memory between these.",
+    "boottimeline.said": "step {step} of {of}, {name}: {says}",
+}
+
 #: key -> text
 TEXT = MappingProxyType(
     {
@@ -246,6 +271,7 @@ TEXT = MappingProxyType(
         **_VMALLOCPANEL,
         **_SLABPANEL,
         **_MEMINFOPANEL,
+        **_BOOTTIMELINE,
     }
 )
 

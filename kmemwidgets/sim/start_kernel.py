@@ -1,0 +1,58 @@
+"""A simulated boot told as start_kernel's steps, each with what it asked of memblock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kmemwidgets.records import BootCall, BootStep, MachineSpec
+
+from .memblock import Call, Memblock
+from .rules import pick
+from .rules.start_kernel import MEANINGS, TABLE, StartKernelRules
+
+#: The step in which a caller of memblock runs; what isn't named here belongs to setup_arch's own part.
+_STEP_OF = {
+    "memory map": "free_area_init",
+    "init_mem_mapping": "paging_init",
+    "pcpu_embed_first_chunk": "setup_per_cpu_areas",
+    "Dentry cache hash table": "vfs_caches_init_early",
+    "Inode-cache hash table": "vfs_caches_init_early",
+}
+
+
+def boot_steps(spec: MachineSpec, memblock: Memblock) -> tuple[BootStep, ...]:
+    """Return the steps of a boot in order.
+
+    Parameters
+    ----------
+    spec : MachineSpec
+        Its kernel decides which steps there are.
+    memblock : Memblock
+        As the boot left it, with all its calls.
+    """
+    names = pick(StartKernelRules, TABLE, spec.kernel).steps
+    found = {name.rpartition(": ")[2]: name for name in names}
+    calls: dict[str, list[BootCall]] = {name: [] for name in names}
+    for call in memblock.calls:
+        calls[_step(call, found)].append(BootCall(call.what, call.start, call.end, call.caller, call.estimated))
+    calls[_hand_over(found)] += [
+        BootCall("hand over", start * spec.page_size, end * spec.page_size)
+        for start, end, _nid in memblock.free_pfn_ranges()
+    ]
+    return tuple(_described(name, calls[name]) for name in names)
+
+
+def _step(call: Call, found: dict[str, str]) -> str:
+    if call.what == "add":
+        return found["setup_arch"]
+    step = found.get(_STEP_OF.get(call.caller, ""))
+    return step or found.get("memblock") or found["setup_arch"]
+
+
+def _hand_over(found: dict[str, str]) -> str:
+    return found.get("memblock_free_all") or found["mem_init"]
+
+
+def _described(name: str, calls: Sequence[BootCall]) -> BootStep:
+    says, source = MEANINGS[name.rpartition(": ")[2]]
+    return BootStep(name, says, source, tuple(calls))
