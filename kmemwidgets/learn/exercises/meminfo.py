@@ -69,10 +69,14 @@ EXERCISES = (
     ),
     Exercise(
         "meminfo.commit",
-        lambda: _meminfo()["MemTotal"] // 2 + _SWAP,
-        "Half of MemTotal, and all of the swap: {right} kB.",
+        lambda: _meminfo()["MemTotal"] // 4 // 2 * 4 + _SWAP,
+        "Half of MemTotal in whole pages, and all of the swap: {right} kB.",
         "Half of MemTotal counts, and swap is added.",
         (
+            Slip(
+                lambda _: _meminfo()["MemTotal"] // 2 + _SWAP,
+                "2 kB less: the kernel halves pages and counts whole ones.",
+            ),
             Slip(lambda _: (_meminfo()["MemTotal"] + _SWAP) // 2, "Only memory is halved, swap counts whole."),
             Slip(lambda _: _meminfo()["MemTotal"] + _SWAP, "Only half of the memory counts (overcommit_ratio is 50)."),
             Slip(lambda _: _meminfo()["CommitLimit"], "That is without swap. What does swap add?"),
