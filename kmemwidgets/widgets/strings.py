@@ -162,6 +162,31 @@ _SLABPANEL = {
     "slabpanel.said": "object {address}, {state}",
 }
 
+_BOOTTIMELINE = {
+    "boottimeline.title": "Boot",
+    "boottimeline.steps": "Steps of start_kernel that concern memory",
+    "boottimeline.first": "Before the first step",
+    "boottimeline.previous_change": "The step before that changed memory",
+    "boottimeline.previous": "Step back",
+    "boottimeline.next": "Next step",
+    "boottimeline.next_change": "Next step that changes memory",
+    "boottimeline.last": "After the last step",
+    "boottimeline.changes": "changes memory",
+    "boottimeline.before": "Before start_kernel",
+    "boottimeline.before.says": "The firmware has written down what RAM there is; nobody manages it yet.",
+    "boottimeline.bar.firmware": "firmware's map",
+    "boottimeline.bar.memory": "memblock.memory",
+    "boottimeline.bar.reserved": "memblock.reserved",
+    "boottimeline.bar.handed": "page allocator",
+    "boottimeline.what": "Call",
+    "boottimeline.range": "Range",
+    "boottimeline.size": "Size",
+    "boottimeline.caller": "For",
+    "boottimeline.estimated": "{caller} (size estimated)",
+    "boottimeline.unchanged": "This step moves no memory between these.",
+    "boottimeline.said": "step {step} of {of}, {name}: {says}",
+}
+
 _CHART = {
     "chart.table": "The numbers as a table",
 }
@@ -233,31 +258,35 @@ _MEMINFOPANEL = {
     "meminfopanel.part": "in the treemap",
 }
 
-
-_BOOTTIMELINE = {
-    "boottimeline.title": "Boot",
-    "boottimeline.steps": "Steps of start_kernel that concern memory",
-    "boottimeline.first": "Before the first step",
-    "boottimeline.previous_change": "The step before that changed memory",
-    "boottimeline.previous": "Step back",
-    "boottimeline.next": "Next step",
-    "boottimeline.next_change": "Next step that changes memory",
-    "boottimeline.last": "After the last step",
-    "boottimeline.changes": "changes memory",
-    "boottimeline.before": "Before start_kernel",
-    "boottimeline.before.says": "The firmware has written down what RAM there is; nobody manages it yet.",
-    "boottimeline.bar.firmware": "firmware's map",
-    "boottimeline.bar.memory": "memblock.memory",
-    "boottimeline.bar.reserved": "memblock.reserved",
-    "boottimeline.bar.handed": "page allocator",
-    "boottimeline.what": "Call",
-    "boottimeline.range": "Range",
-    "boottimeline.size": "Size",
-    "boottimeline.caller": "For",
-    "boottimeline.estimated": "{caller} (size estimated)",
-    "boottimeline.unchanged": "This step moves no memory between these.",
-    "boottimeline.said": "step {step} of {of}, {name}: {says}",
+_BUDDYPANEL = {
+    "buddypanel.lists": "Free lists, a row an order; arrow keys choose the order, a allocates, f frees",
+    "buddypanel.zone": "Zone",
+    "buddypanel.gfp": "Request",
+    "buddypanel.cpu": "Cpu",
+    "buddypanel.cpu.n": "cpu {cpu}",
+    "buddypanel.order": "order {order}",
+    "buddypanel.row": "{blocks} free",
+    "buddypanel.more": "+{count}",
+    "buddypanel.block": "{type}, order {order}, pfn {start} to {end}",
+    "buddypanel.allocate": "Allocate 2^{order}",
+    "buddypanel.allocate.says": "Allocate a block of order {order}",
+    "buddypanel.free": "Free",
+    "buddypanel.free.says": "Free the chosen block",
+    "buddypanel.undo": "Take the last step back",
+    "buddypanel.reset": "Back to the start",
+    "buddypanel.held": "Allocated here",
+    "buddypanel.held.none": "Nothing yet: choose an order and press a.",
+    "buddypanel.held.block": "pfn {pfn}, order {order}, {gfp}",
+    "buddypanel.nopositions": "Where the blocks lie is not known here; the bars show how much is free.",
+    "buddypanel.pcp": "Lists of each cpu",
+    "buddypanel.pcp.cpu": "cpu {cpu}: {count} pages, high {high}, batch {batch}",
+    "buddypanel.pcp.list": "{name}: {count}",
+    "buddypanel.time": "over time",
+    "buddypanel.time.says": "Plot over time instead of over order",
+    "buddypanel.plot": "How broken up free memory is",
+    "buddypanel.scale": "A block's width grows with its order, not with its size.",
 }
+
 
 #: key -> text
 TEXT = MappingProxyType(
@@ -272,6 +301,7 @@ TEXT = MappingProxyType(
         **_SLABPANEL,
         **_MEMINFOPANEL,
         **_BOOTTIMELINE,
+        **_BUDDYPANEL,
     }
 )
 
