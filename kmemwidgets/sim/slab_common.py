@@ -137,15 +137,21 @@ def kmalloc_kinds(rules: KmallocRules, spec: MachineSpec) -> tuple[str, ...]:
         "cgroup": cgroup and charged,
         "dma": spec.option("CONFIG_ZONE_DMA") != "n",
     }
-    kinds = [kind for kind in rules.kinds if have[kind]]
-    if spec.option("CONFIG_RANDOM_KMALLOC_CACHES") == "y":
-        kinds += [f"rnd-{copy:02d}" for copy in range(1, rules.random_copies + 1)]
+    random = [f"rnd-{copy:02d}" for copy in range(1, rules.random_copies + 1)]
+    kinds: list[str] = []
+    for kind in rules.kinds:
+        if kind == "random":
+            kinds += random if spec.option("CONFIG_RANDOM_KMALLOC_CACHES") == "y" else []
+        elif have[kind]:
+            kinds.append(kind)
     return tuple(kinds)
 
 
 def kmalloc_caches(rules: KmallocRules, spec: MachineSpec) -> tuple[KmallocCache, ...]:
-    """Return every kmalloc cache of a machine (mm/slab_common.c, create_kmalloc_caches)."""
+    """Return every kmalloc cache of a machine, in order of creation (mm/slab_common.c, create_kmalloc_caches)."""
     sizes = kmalloc_sizes(rules, spec.arch, spec.page_size)
+    if rules.odd_sizes_first:
+        sizes = tuple(sorted(sizes, key=lambda size: (size & size - 1 == 0, size)))
     smallest = rules.min_size(spec.arch)
     made = [
         KmallocCache(

@@ -172,6 +172,7 @@ def kmem_cache_init(slub: Slub, cache_size: int = 216, node_size: int = 64) -> N
     for cache in (caches, nodes):
         cache.address = slub.kmem_cache_alloc(caches)
         slub.flush_cpu(cache, 0)
+    slub.slab_caches[:] = [caches, nodes]
 
 
 def _early_node(slub: Slub, nodes: KmemCache, nid: int) -> int:

@@ -7,9 +7,11 @@ is on are kept in step by the few functions that move slabs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import slab_create, slub_debug, slub_sheaves
+from kmemwidgets.records import SlabCacheInfo
+
+from . import slab_create, slub_bulk, slub_debug, slub_sheaves
 from .errors import KernelBug
 from .events import EventLog
 from .gfp import FLAGS, GFP_KERNEL
@@ -20,8 +22,9 @@ from .slub_options import SlubOptions
 from .slub_pages import Pages, eager_gfp, slab_gfp
 from .slub_random import Random
 
-#: Slabs with up to so many free objects are sorted by kmem_cache_shrink (SHRINK_PROMOTE_MAX).
-SHRINK_PROMOTE_MAX = 32
+if TYPE_CHECKING:
+    from .kmalloc import Kmalloc
+
 #: remote_node_defrag_ratio as it is kept: ten times what sysfs shows.
 REMOTE_DEFRAG_RATIO = 1000
 
@@ -63,6 +66,8 @@ class Slub:
         By the number of each of its pages, counted from address 0.
     kmem_cache, kmem_cache_node : KmemCache or None
         The caches of caches; None before `slab_create.kmem_cache_init`.
+    general : Kmalloc or None
+        The caches of kmalloc; None before `slub_init.slab_allocator` has made them.
     up : bool
         Whether free lists may be shuffled yet (slab_state UP).
     requests : int
@@ -110,6 +115,7 @@ class Slub:
         self.kmem_cache: KmemCache | None = None
         self.kmem_cache_node: KmemCache | None = None
         self.up = False
+        self.general: Kmalloc | None = None
         self.slabs: dict[int, Slab] = {}
         self.dmesg: list[str] = []
         self.requests = 0
@@ -123,9 +129,9 @@ class Slub:
         c = cache.cpus[cpu]
         if c.freelist and cache.plain and nid < 0:
             return c.freelist.pop()
-        return self._alloc_watched(cache, gfp, cpu, nid)
+        return self.alloc_watched(cache, gfp, cpu, nid)
 
-    def _alloc_watched(self, cache: KmemCache, gfp: int, cpu: int, nid: int, asked: int = 0) -> int:
+    def alloc_watched(self, cache: KmemCache, gfp: int, cpu: int, nid: int, asked: int = 0) -> int:
         """Take an object where the fast path may not: a list ran dry, or somebody looks on."""
         if cache.debug:
             address = slub_debug.alloc(self, cache, gfp, cpu, nid, asked or cache.object_size)
@@ -422,44 +428,12 @@ class Slub:
     # --- several at once, and tidying up ------------------------------------------------------
 
     def kmem_cache_alloc_bulk(self, cache: KmemCache, count: int, gfp: int = GFP_KERNEL, cpu: int = 0) -> list[int]:
-        """Take several objects, or none (kmem_cache_alloc_bulk)."""
-        taken: list[int] = []
-        for _ in range(count):
-            address = self.kmem_cache_alloc(cache, gfp, cpu)
-            if not address:
-                self.kmem_cache_free_bulk(cache, taken, cpu)
-                return []
-            taken.append(address)
-        return taken
+        """Take several objects, or none; see `slub_bulk.alloc`."""
+        return slub_bulk.alloc(self, cache, count, gfp, cpu)
 
     def kmem_cache_free_bulk(self, cache: KmemCache, addresses: Iterable[int], cpu: int = 0) -> None:
-        """Give several objects back, those of one slab together (build_detached_freelist)."""
-        waiting = list(addresses)
-        for address in waiting:
-            slab = self.slabs.get(address >> self.page_shift)
-            if slab is None or slab.index_of(address) < 0:
-                raise KernelBug(f"BUG: kmem_cache_free_bulk of {address:#x}, which is no object")
-        if not cache.plain:
-            while waiting:
-                self.kmem_cache_free(cache, waiting.pop(), cpu)
-            return
-        while waiting:
-            slab = self.slabs[waiting[-1] >> self.page_shift]
-            chain = [waiting.pop()]
-            same = size = len(waiting)
-            lookahead = 3
-            while size:
-                size -= 1
-                if self.slabs[waiting[size] >> self.page_shift] is slab:
-                    chain.append(waiting[size])
-                    same -= 1
-                    waiting[size], waiting[same] = waiting[same], waiting[size]
-                else:
-                    lookahead -= 1
-                    if not lookahead:
-                        break
-            del waiting[same:]
-            self.slab_free(slab.cache, slab, chain, cpu)
+        """Give several objects back; see `slub_bulk.free`."""
+        slub_bulk.free(self, cache, addresses, cpu)
 
     def flush_cpu(self, cache: KmemCache, cpu: int) -> None:
         """Take a cpu's slabs from it (flush_slab, unfreeze_partials)."""
@@ -471,29 +445,8 @@ class Slub:
         self._unfreeze(cache, moved, cpu)
 
     def kmem_cache_shrink(self, cache: KmemCache, cpu: int = 0) -> int:
-        """Give all empty slabs back, and sort the rest by fullness; returns how many slabs are left in use."""
-        for each in range(len(cache.cpus)):
-            self.flush_cpu(cache, each)
-        left = 0
-        for node in cache.nodes.values():
-            if cache.sheaf_capacity:
-                slub_sheaves.empty_barn(self, cache, node, cpu)
-            by_free: dict[int, list[Slab]] = {}
-            rest: list[Slab] = []
-            for slab in list(node.partial.values()):
-                free = slab.objects - slab.inuse
-                if free == slab.objects:
-                    del node.partial[slab.pfn]
-                    self.discard_slab(slab, cpu)
-                elif free <= SHRINK_PROMOTE_MAX:
-                    by_free.setdefault(free, []).insert(0, slab)
-                else:
-                    rest.append(slab)
-            node.partial.clear()
-            for slab in [*(slab for free in sorted(by_free) for slab in by_free[free]), *rest]:
-                node.partial[slab.pfn] = slab
-            left += node.nr_slabs
-        return left
+        """Give all empty slabs back, and sort the rest by fullness; see `slub_bulk.shrink`."""
+        return slub_bulk.shrink(self, cache, cpu)
 
     # --- caches -------------------------------------------------------------------------------
 
@@ -506,6 +459,23 @@ class Slub:
     def kmem_cache_destroy(self, cache: KmemCache) -> None:
         """Take a cache away; see `slab_create.destroy`."""
         slab_create.destroy(self, cache)
+
+    def kmalloc(self, size: int, gfp: int = GFP_KERNEL, cpu: int = 0) -> int:
+        """Allocate by size; see `Kmalloc.kmalloc`."""
+        return self._kmalloc_caches().kmalloc(size, gfp, cpu)
+
+    def kfree(self, address: int, cpu: int = 0) -> None:
+        """Give back what `kmalloc` gave; see `Kmalloc.kfree`."""
+        self._kmalloc_caches().kfree(address, cpu)
+
+    def _kmalloc_caches(self) -> Kmalloc:
+        if self.general is None:
+            raise KernelBug("kernel BUG at mm/slab_common.c: kmalloc before kmem_cache_init")
+        return self.general
+
+    def caches(self) -> tuple[SlabCacheInfo, ...]:
+        """Return the figures of all caches in the order of /proc/slabinfo: the newest first."""
+        return tuple(cache.info() for cache in reversed(self.slab_caches))
 
     def find_cache(self, name: str) -> KmemCache:
         """Return the cache that a name stands for, a shared one too; KeyError where there is none."""

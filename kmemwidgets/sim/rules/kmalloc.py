@@ -26,6 +26,10 @@ class KmallocRules:
         Callers with caches of their own under CONFIG_SLAB_BUCKETS.
     max_cache_pages : int
         Largest cache, in pages; above it kmalloc takes pages.
+    odd_sizes_first : bool
+        Whether the caches of 96 and 192 bytes are made before the powers of two.
+    bug_on_bad_pointer : bool
+        Whether kfree of what is neither an object nor large stops the kernel (BUG_ON), or warns and does nothing.
     """
 
     min_size: Callable[[str], int]
@@ -34,6 +38,8 @@ class KmallocRules:
     random_copies: int
     buckets: tuple[str, ...]
     max_cache_pages: int
+    odd_sizes_first: bool
+    bug_on_bad_pointer: bool
 
 
 _DMA_MINALIGN = {"arm64": 128, "arm": 64}
@@ -72,6 +78,11 @@ TABLE: tuple[Rule, ...] = (
         "kinds", (5, 14), ("normal", "cgroup", "reclaim", "dma"), "so has memory that is charged to a cgroup",
         "mm/slab_common.c, kmalloc_info", ("recording:6.1", "recording:6.12"),
     ),
+    Rule(
+        "kinds", (6, 6), ("normal", "random", "reclaim", "dma", "cgroup"),
+        "kinds are made in another order, random copies next to the normal ones",
+        "include/linux/slab.h, enum kmalloc_cache_type", ("recording:6.12",),
+    ),
     Rule("random_copies", (5, 6), 0, "one set for all callers", "mm/slab_common.c, kmalloc_info"),
     Rule(
         "random_copies", (6, 6), 15, "15 further copies of the normal caches, chosen by the caller's address",
@@ -86,5 +97,18 @@ TABLE: tuple[Rule, ...] = (
     Rule(
         "max_cache_pages", (5, 6), 2, "SLUB's largest cache holds two pages",
         "include/linux/slab.h, KMALLOC_MAX_CACHE_SIZE", ("recording:6.1", "recording:6.12"),
+    ),
+    Rule(
+        "odd_sizes_first", (5, 6), False, "caches are made from small to large",
+        "mm/slab_common.c, create_kmalloc_caches", ("recording:6.1",),
+    ),
+    Rule(
+        "odd_sizes_first", (6, 11), True, "96 and 192 bytes come first",
+        "mm/slab_common.c, create_kmalloc_caches", ("recording:6.12",),
+    ),
+    Rule("bug_on_bad_pointer", (5, 6), True, "kfree of a page that is no kmalloc's stops", "mm/slub.c, kfree"),
+    Rule(
+        "bug_on_bad_pointer", (5, 13), False, "kfree of a page that is no kmalloc's warns",
+        "mm/slub.c, free_large_kmalloc", ("source",),
     ),
 )  # fmt: skip

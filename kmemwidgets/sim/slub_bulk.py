@@ -1,0 +1,84 @@
+"""Several objects at once, and tidying up (mm/slub.c)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from . import slub_sheaves
+from .errors import KernelBug
+from .slab_cache import KmemCache, Slab
+
+if TYPE_CHECKING:
+    from .slub import Slub
+
+#: Slabs with up to so many free objects are sorted by kmem_cache_shrink (SHRINK_PROMOTE_MAX).
+SHRINK_PROMOTE_MAX = 32
+
+
+def alloc(slub: Slub, cache: KmemCache, count: int, gfp: int, cpu: int) -> list[int]:
+    """Take several objects, or none (kmem_cache_alloc_bulk)."""
+    taken: list[int] = []
+    for _ in range(count):
+        address = slub.kmem_cache_alloc(cache, gfp, cpu)
+        if not address:
+            slub.kmem_cache_free_bulk(cache, taken, cpu)
+            return []
+        taken.append(address)
+    return taken
+
+
+def free(slub: Slub, cache: KmemCache, addresses: Iterable[int], cpu: int) -> None:
+    """Give several objects back, those of one slab together (build_detached_freelist)."""
+    waiting = list(addresses)
+    for address in waiting:
+        slab = slub.slabs.get(address >> slub.page_shift)
+        if slab is None or slab.index_of(address) < 0:
+            raise KernelBug(f"BUG: kmem_cache_free_bulk of {address:#x}, which is no object")
+    if not cache.plain:
+        while waiting:
+            slub.kmem_cache_free(cache, waiting.pop(), cpu)
+        return
+    while waiting:
+        slab = slub.slabs[waiting[-1] >> slub.page_shift]
+        chain = [waiting.pop()]
+        same = size = len(waiting)
+        lookahead = 3
+        while size:
+            size -= 1
+            if slub.slabs[waiting[size] >> slub.page_shift] is slab:
+                chain.append(waiting[size])
+                same -= 1
+                waiting[size], waiting[same] = waiting[same], waiting[size]
+            else:
+                lookahead -= 1
+                if not lookahead:
+                    break
+        del waiting[same:]
+        slub.slab_free(slab.cache, slab, chain, cpu)
+
+
+def shrink(slub: Slub, cache: KmemCache, cpu: int) -> int:
+    """Give all empty slabs back, and sort the rest by fullness; returns how many slabs are left in use."""
+    for each in range(len(cache.cpus)):
+        slub.flush_cpu(cache, each)
+    left = 0
+    for node in cache.nodes.values():
+        if cache.sheaf_capacity:
+            slub_sheaves.empty_barn(slub, cache, node, cpu)
+        by_free: dict[int, list[Slab]] = {}
+        rest: list[Slab] = []
+        for slab in list(node.partial.values()):
+            free = slab.objects - slab.inuse
+            if free == slab.objects:
+                del node.partial[slab.pfn]
+                slub.discard_slab(slab, cpu)
+            elif free <= SHRINK_PROMOTE_MAX:
+                by_free.setdefault(free, []).insert(0, slab)
+            else:
+                rest.append(slab)
+        node.partial.clear()
+        for slab in [*(slab for free in sorted(by_free) for slab in by_free[free]), *rest]:
+            node.partial[slab.pfn] = slab
+        left += node.nr_slabs
+    return left

@@ -1,0 +1,176 @@
+"""The slab allocator of a machine that boots: its first caches, kmalloc's, and a state that can be kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kmemwidgets.records import MachineSpec
+
+from .events import EventLog
+from .kmalloc import Kmalloc
+from .rules import pick
+from .rules.kmalloc import TABLE as KMALLOC_TABLE
+from .rules.kmalloc import KmallocRules
+from .rules.slub import TABLE, SlubRules
+from .slab_cache import CPU_PARTIAL, CPU_SLAB, NODE_PARTIAL, KmemCache, Slab
+from .slab_create import kmem_cache_init, slab_up
+from .slub import Slub
+from .slub_options import parse_options, tunables, word_size
+from .slub_pages import Pages
+from .vmalloc import Vmalloc
+
+
+def slab_allocator(
+    spec: MachineSpec,
+    page_alloc: Pages,
+    *,
+    page_offset: int,
+    vmalloc: Vmalloc | None = None,
+    nodes: tuple[int, ...] = (0,),
+    seed: int = 0,
+    log: EventLog | None = None,
+) -> Slub:
+    """Boot SLUB and kmalloc (mm/slub.c, kmem_cache_init).
+
+    Parameters
+    ----------
+    spec : MachineSpec
+    page_alloc : Pages
+    page_offset : int
+        Address of the frame with pfn 0 in the direct map.
+    vmalloc : Vmalloc or None
+        For kvmalloc.
+    nodes : tuple of int
+        Nodes with memory.
+    seed : int
+        The machine's.
+    log : EventLog or None
+    """
+    rules = pick(SlubRules, TABLE, spec.kernel)
+    kmalloc = pick(KmallocRules, KMALLOC_TABLE, spec.kernel)
+    slub = Slub(
+        page_alloc,
+        rules,
+        tunables=tunables(rules, spec),
+        options=parse_options(rules, spec),
+        cpu_node=(*spec.cpu_node, *[nodes[0]] * spec.cpus)[: spec.cpus],
+        nodes=nodes,
+        page_offset=page_offset,
+        hardened=spec.option("CONFIG_SLAB_FREELIST_HARDENED") != "n",
+        shuffled=spec.option("CONFIG_SLAB_FREELIST_RANDOM") != "n",
+        min_align=kmalloc.min_size(spec.arch),
+        seed=seed,
+        log=log,
+    )
+    # Sizes of the two structs as 6.1 and 6.12 have them (/sys/kernel/slab/kmem_cache/object_size).
+    small = word_size(spec) == 4
+    kmem_cache_init(slub, 136 if small else 216, 32 if small else 64)
+    slub.general = Kmalloc(slub, kmalloc, spec, vmalloc, seed)
+    slab_up(slub)
+    return slub
+
+
+def save(slub: Slub) -> tuple[Any, ...]:
+    """Return the state as plain tuples, with slabs named by their first pfn."""
+    numbers = {id(cache): number for number, cache in enumerate(slub.slab_caches)}
+    slabs = {slab.pfn: slab for slab in slub.slabs.values()}
+    kept = tuple(
+        (
+            pfn, numbers[id(s.cache)], s.order, s.nid, s.inuse, tuple(s.freelist), s.frozen, s.place, s.cpu,
+            s.free_when_put, None if s.data is None else bytes(s.data),
+        )
+        for pfn, s in slabs.items()
+    )  # fmt: skip
+    caches = tuple(
+        (
+            cache, cache.plain, cache.refcount, tuple(cache.aliases), cache.object_size, cache.random_seq,
+            tuple(
+                (c.slab.pfn if c.slab else None, tuple(c.freelist), tuple(s.pfn for s in c.partial), tuple(c.sheaf),
+                 None if c.spare is None else tuple(c.spare))
+                for c in cache.cpus
+            ),
+            tuple(
+                (tuple(node.partial), tuple(node.full), tuple(map(tuple, node.full_sheaves)), node.empty_sheaves)
+                for node in cache.nodes.values()
+            ),
+        )
+        for cache in slub.slab_caches
+    )  # fmt: skip
+    rest = (slub.random.state, tuple(slub.dmesg), slub.requests, slub.caller, tuple(slub.tracks.items()))
+    return (kept, caches, rest, slub.general.save() if slub.general else ())
+
+
+def load(slub: Slub, saved: tuple[Any, ...]) -> None:
+    """Go back to what `save` returned, of the same allocator."""
+    kept, caches, rest, general = saved
+    slub.slab_caches = [entry[0] for entry in caches]
+    slub.slabs = {}
+    for cache in slub.slab_caches:
+        for node in cache.nodes.values():
+            node.nr_slabs = node.total_objects = 0
+    slabs: dict[int, Slab] = {}
+    for pfn, number, order, nid, inuse, freelist, frozen, place, cpu, free_when_put, data in kept:
+        slab = slub.add_slab(slub.slab_caches[number], pfn, order, nid)
+        slab.inuse, slab.freelist, slab.frozen = inuse, list(freelist), frozen
+        slab.place, slab.cpu, slab.free_when_put = place, cpu, free_when_put
+        slab.data = None if data is None else bytearray(data)
+        slabs[pfn] = slab
+    for entry in caches:
+        _load_cache(entry, slabs)
+    slub.random.state, dmesg, slub.requests, slub.caller, tracks = rest
+    slub.dmesg = list(dmesg)
+    slub.tracks = dict(tracks)
+    if slub.general:
+        slub.general.load(general)
+
+
+def _load_cache(entry: tuple[Any, ...], slabs: dict[int, Slab]) -> None:
+    cache, plain, refcount, aliases, object_size, random_seq, cpus, nodes = entry
+    cache.plain, cache.refcount, cache.aliases = plain, refcount, list(aliases)
+    cache.object_size, cache.random_seq = object_size, random_seq
+    for c, (pfn, freelist, partial, sheaf, spare) in zip(cache.cpus, cpus, strict=True):
+        c.slab = None if pfn is None else slabs[pfn]
+        c.freelist, c.partial = list(freelist), [slabs[each] for each in partial]
+        c.sheaf, c.spare = list(sheaf), None if spare is None else list(spare)
+    for node, (partial, full, full_sheaves, empty_sheaves) in zip(cache.nodes.values(), nodes, strict=True):
+        node.partial.clear()
+        node.partial.update((pfn, slabs[pfn]) for pfn in partial)
+        node.full.clear()
+        node.full.update((pfn, slabs[pfn]) for pfn in full)
+        node.full_sheaves, node.empty_sheaves = [list(each) for each in full_sheaves], empty_sheaves
+
+
+def check(slub: Slub) -> list[str]:
+    """Compare lists with counters and each other; returns what disagrees, nothing where all is well."""
+    wrong: list[str] = []
+    for cache in slub.slab_caches:
+        wrong += _check_cache(slub, cache)
+    return wrong
+
+
+def _check_cache(slub: Slub, cache: KmemCache) -> list[str]:
+    wrong: list[str] = []
+    slabs = {slab.pfn: slab for slab in slub.slabs.values() if slab.cache is cache}
+    if len(slabs) != cache.num_slabs() or sum(slab.objects for slab in slabs.values()) != cache.num_objects():
+        wrong.append(f"{cache.name}: {len(slabs)} slabs, counted {cache.num_slabs()}")
+    free = [address for slab in slabs.values() for address in slab.freelist]
+    for cpu, c in enumerate(cache.cpus):
+        free += [*c.freelist, *c.sheaf, *(c.spare or ())]
+        if c.slab is not None and (c.slab.place, c.slab.cpu) != (CPU_SLAB, cpu):
+            wrong.append(f"{cache.name}: cpu {cpu}'s slab is elsewhere")
+        wrong += [f"{cache.name}: a slab put aside is elsewhere" for slab in c.partial if slab.place != CPU_PARTIAL]
+    for node in cache.nodes.values():
+        free += [address for sheaf in node.full_sheaves for address in sheaf]
+        wrong += [
+            f"{cache.name}: slab {pfn:#x} of a node's list is elsewhere"
+            for pfn, slab in node.partial.items()
+            if slab.place != NODE_PARTIAL or slab.inuse != slab.objects - len(slab.freelist) or not slab.freelist
+        ]
+    if len(set(free)) != len(free):
+        wrong.append(f"{cache.name}: an object is free twice")
+    wrong += [
+        f"{cache.name}: {address:#x} is no object"
+        for address in free
+        if slub.slabs[address >> slub.page_shift].index_of(address) < 0
+    ]
+    return wrong
