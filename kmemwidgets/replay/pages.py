@@ -162,6 +162,8 @@ class PageReplay:
             elif name == "mm_page_alloc_extfrag":
                 if state.pending:
                     self._commit(state, cpu)
+                if state.drain:
+                    self._compare(state, cpu)
                 state.steal.append(values)
             elif name in SLAB_EVENTS:
                 if self.boot is not None:
@@ -401,9 +403,13 @@ class PageReplay:
     def _drain(self, state: Cpu, cpu: int, values: tuple[Any, ...]) -> None:
         if state.refill:
             self._compare(state, cpu)
-        if state.pending or state.bulk:
+        if state.bulk:
             self._settle(state, cpu)
         if self._told:
+            self._hear(state)
+        while state.pending and len(state.drain) >= len(state.drained):
+            # Of a batch that is freed page by page, no more than what caused this drain.
+            self._free_now(*state.pending.pop(0), cpu)
             self._hear(state)
         if len(state.drain) >= len(state.drained):
             self._triggered(state, cpu, values)

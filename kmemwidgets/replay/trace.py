@@ -13,6 +13,7 @@ from kmemwidgets.records import format_version
 from kmemwidgets.tracefs import LOST, Scan, scan
 
 from .boot import BOOT_EVENTS, BootStages
+from .compacting import COMPACTION_EVENTS, CompactingReplay, mark_compound
 from .compare import compare_lists
 from .extras import extra_keys
 from .pages import REPLAYED, PageReplay
@@ -21,6 +22,9 @@ from .start import load_lists, start_allocator
 
 #: Without these events nobody knows which frames are free.
 NEEDED = ("mm_page_alloc", "mm_page_free")
+
+#: What a trace's text holds if memory was compacted while it ran.
+COMPACTION_BEGINS = b"mm_compaction_begin:"
 
 
 @dataclass(slots=True)
@@ -172,8 +176,14 @@ def _replay(capture: Capture, folder: str, raw: bytes, *, triggers: bool) -> Pag
     assert allocator is not None
     pointer = 4 if spec.arch in ("x86_32", "arm") else 8
     boot = None if capture.has(f"{folder}/zoneinfo.before") else BootStages(allocator, spec)
-    replay = PageReplay(allocator, spec.kernel, pointer, triggers=triggers, boot=boot)
-    result = replay.run(scan(raw, REPLAYED + BOOT_EVENTS if boot else REPLAYED, where=f"{capture.name}/{folder}"))
+    names = REPLAYED + BOOT_EVENTS if boot else REPLAYED
+    kind = PageReplay
+    if COMPACTION_BEGINS in raw:
+        kind = CompactingReplay
+        names = (*names, *COMPACTION_EVENTS)
+        mark_compound(allocator, capture, folder)
+    replay = kind(allocator, spec.kernel, pointer, triggers=triggers, boot=boot)
+    result = replay.run(scan(raw, names, where=f"{capture.name}/{folder}"))
     after = load_lists(capture, f"{folder}/freelists.after")
     if after is not None:
         compare_lists(allocator, after, result)
