@@ -12,27 +12,27 @@ from ._lines import shown
 _SIGNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("slabinfo", re.compile(r"slabinfo - version: ")),
     ("pagetypeinfo", re.compile(r"Page block order: ")),
-    ("freelists", re.compile(r"zone \d+ \w+ start_pfn \d+ spanned \d+")),
+    ("freelists", re.compile(r"zone [0-9]+ \w+ start_pfn [0-9]+ spanned [0-9]+")),
     ("swaps", re.compile(r"Filename\s+Type\s+Size\s+Used\s+Priority")),
-    ("vmallocinfo", re.compile(r"0x[0-9a-f]{8,16}-0x[0-9a-f]{8,16} +\d+")),
-    ("buddyinfo", re.compile(r"Node \d+, zone +\w+ +\d+ +\d+")),
-    ("zoneinfo", re.compile(r"Node \d+, zone +\w+\s*$")),
-    ("node_meminfo", re.compile(r"Node \d+ \w+: +\d+")),
+    ("vmallocinfo", re.compile(r"0x[0-9a-f]{8,16}-0x[0-9a-f]{8,16} +[0-9]+")),
+    ("buddyinfo", re.compile(r"Node [0-9]+, zone +\w+ +[0-9]+ +[0-9]+")),
+    ("zoneinfo", re.compile(r"Node [0-9]+, zone +\w+\s*$")),
+    ("node_meminfo", re.compile(r"Node [0-9]+ \w+: +[0-9]+")),
     ("maps", re.compile(r"[0-9a-f]{4,16}-[0-9a-f]{4,16} [r-][w-][x-][ps-] ")),
     ("iomem", re.compile(r" *[0-9a-f]{8,16}-[0-9a-f]{8,16} : ")),
-    ("numastat", re.compile(r"numa_hit \d+")),
-    ("vmstat", re.compile(r"nr_\w+ \d+")),
-    ("meminfo", re.compile(r"MemTotal: +\d+ kB|        total:    used:")),
-    ("dmesg", re.compile(r"(?:<\d+>)?\[ *\d+\.\d{6}\]|Linux version ")),
+    ("numastat", re.compile(r"numa_hit [0-9]+")),
+    ("vmstat", re.compile(r"nr_\w+ [0-9]+")),
+    ("meminfo", re.compile(r"MemTotal: +[0-9]+ kB|        total:    used:")),
+    ("dmesg", re.compile(r"(?:<[0-9]+>)?\[ *[0-9]+\.[0-9]{6}\]|Linux version ")),
 )
 
 #: Texts that people take for one of these, and what to paste in their place.
 _LOOKALIKES: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     ("the output of free", "/proc/meminfo", re.compile(r"\s+total\s+used\s+free")),
     ("the output of vmstat", "/proc/vmstat", re.compile(r"procs -+memory-+")),
-    ("the output of top", "/proc/meminfo", re.compile(r"top - \d|(?:MiB|KiB) Mem ")),
-    ("the output of numactl --hardware", "/proc/zoneinfo", re.compile(r"available: \d+ nodes")),
-    ("the output of pmap", "/proc/PID/smaps", re.compile(r"\d+: +\S+.*\n[0-9a-f]{16} +\d+K ")),
+    ("the output of top", "/proc/meminfo", re.compile(r"top - [0-9]|(?:MiB|KiB) Mem ")),
+    ("the output of numactl --hardware", "/proc/zoneinfo", re.compile(r"available: [0-9]+ nodes")),
+    ("the output of pmap", "/proc/PID/smaps", re.compile(r"[0-9]+: +\S+.*\n[0-9a-f]{16} +[0-9]+K ")),
     ("/proc/PID/status", "/proc/PID/smaps", re.compile(r"Name:\t")),
     ("/proc/cpuinfo", "/proc/meminfo", re.compile(r"processor\t")),
     ("an HTML page", "the text itself", re.compile(r"\s*<(?:!DOCTYPE|html)", re.IGNORECASE)),
@@ -71,4 +71,4 @@ def sniff(text: str) -> str:
 
 
 def _has_fields(text: str) -> bool:
-    return re.search(r"^Rss: +\d", text, re.MULTILINE) is not None
+    return re.search(r"^Rss: +[0-9]", text, re.MULTILINE) is not None

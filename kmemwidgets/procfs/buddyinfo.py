@@ -9,7 +9,7 @@ from ._lines import bad, checked, fill, lines_of, number_spans, shown, template
 
 LIMIT = 1 << 20
 
-_ROW = re.compile(r"Node (\d{1,4}), zone +(\w{1,16})((?: +\d{1,20}){1,32}) *")
+_ROW = re.compile(r"Node ([0-9]{1,4}), zone +(\w{1,16})((?: +[0-9]{1,20}){1,32}) *")
 
 
 @dataclass(frozen=True, slots=True)

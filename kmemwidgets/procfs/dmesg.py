@@ -17,29 +17,31 @@ from ._lines import bad
 
 LIMIT = 1 << 26
 
-_TIME = re.compile(r"^(?:<\d+>)?(?:\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? )?")
+_TIME = re.compile(r"^(?:<[0-9]+>)?(?:\[ *[0-9]+\.[0-9]+\](?:\[ *[TC][0-9]+\])? )?")
 _MEM = r"\[mem (0x[0-9a-f]{1,16})-(0x[0-9a-f]{1,16})\]"
 # Linux before 3.5 printed "0000000000000000 - 000000000009fc00", the end exclusive.
 _E820 = re.compile(rf"BIOS-(?:e820|e801|88): *(?:{_MEM}|([0-9a-f]{{16}}) - ([0-9a-f]{{16}})) (.+)")
 _E820_KIND = re.compile(r"\((.+)\)")
-_SRAT = re.compile(rf"(?:ACPI: )?SRAT: Node (\d{{1,4}}) PXM \d+ {_MEM}( hotplug)?( non-volatile)?")
-_SRAT_CPU = re.compile(r"(?:ACPI: )?SRAT: PXM (\d+) -> (?:APIC|X2APIC|MPIDR|GICC) (\S+) -> Node (\d{1,4})")
+_SRAT = re.compile(rf"(?:ACPI: )?SRAT: Node ([0-9]{{1,4}}) PXM [0-9]+ {_MEM}( hotplug)?( non-volatile)?")
+_SRAT_CPU = re.compile(r"(?:ACPI: )?SRAT: PXM ([0-9]+) -> (?:APIC|X2APIC|MPIDR|GICC) (\S+) -> Node ([0-9]{1,4})")
 _ZONE = re.compile(rf"  (\w+) +(?:{_MEM}|empty)")
-_NODE = re.compile(rf"  node +(\d{{1,4}}): {_MEM}")
-_INITMEM = re.compile(rf"Initmem setup node (\d{{1,4}}) {_MEM}")
-_MOVABLE = re.compile(r"  Node (\d{1,4}): (0x[0-9a-f]{1,16})")
-_FALLBACK = re.compile(r"Fallback order for Node (\d{1,4}):((?: \d+)*) ?")
-_BUILT = re.compile(r"Built (\d+) zonelists.*?Total pages: (\d+)")
-_MEMORY = re.compile(r"Memory: (\d+)[kK]/(\d+)[kK] available \((.*)\)")
-_PART = re.compile(r"(\d+)[kK] ([\w -]+)")
-_FREEING = re.compile(r"Freeing (.+?)(?: memory)?: (\d+)[kK](?: freed| \(.*\))?")
+_NODE = re.compile(rf"  node +([0-9]{{1,4}}): {_MEM}")
+_INITMEM = re.compile(rf"Initmem setup node ([0-9]{{1,4}}) {_MEM}")
+_MOVABLE = re.compile(r"  Node ([0-9]{1,4}): (0x[0-9a-f]{1,16})")
+_FALLBACK = re.compile(r"Fallback order for Node ([0-9]{1,4}):((?: [0-9]+)*) ?")
+_BUILT = re.compile(r"Built ([0-9]+) zonelists.*?Total pages: ([0-9]+)")
+_MEMORY = re.compile(r"Memory: ([0-9]+)[kK]/([0-9]+)[kK] available \((.*)\)")
+_PART = re.compile(r"([0-9]+)[kK] ([\w -]+)")
+_FREEING = re.compile(r"Freeing (.+?)(?: memory)?: ([0-9]+)[kK](?: freed| \(.*\))?")
 _RAMDISK = re.compile(rf"(RAMDISK|Allocated new RAMDISK): {_MEM}")
-_CMA = re.compile(r"cma: Reserved (\d+) MiB at (0x[0-9a-f]{1,16})")
-_HASH = re.compile(r"(.+?) hash table entries: (\d+) \(order: (-?\d+), (\d+) bytes(?:, (\w+))?\)")
-_NR_CPU_IDS = re.compile(r"(?:setup_percpu: NR_CPUS:\d+ nr_cpumask_bits:\d+ nr_cpu_ids:|.*to nr_cpu_ids=)(\d+)")
+_CMA = re.compile(r"cma: Reserved ([0-9]+) MiB at (0x[0-9a-f]{1,16})")
+_HASH = re.compile(r"(.+?) hash table entries: ([0-9]+) \(order: (-?[0-9]+), ([0-9]+) bytes(?:, (\w+))?\)")
+_NR_CPU_IDS = re.compile(
+    r"(?:setup_percpu: NR_CPUS:[0-9]+ nr_cpumask_bits:[0-9]+ nr_cpu_ids:|.*to nr_cpu_ids=)([0-9]+)"
+)
 _MEMBLOCK = re.compile(
     r"memblock_(add|add_node|remove|reserve|free|phys_free|reserve_kern): "
-    r"\[(0x[0-9a-f]{1,16})-(0x[0-9a-f]{1,16})\](?: nid=(-?\d+))?(?: flags \S+)?(?: (.*))?"
+    r"\[(0x[0-9a-f]{1,16})-(0x[0-9a-f]{1,16})\](?: nid=(-?[0-9]+))?(?: flags \S+)?(?: (.*))?"
 )
 _LATE = re.compile(r"memblock_free_late: \[(0x[0-9a-f]{1,16})-(0x[0-9a-f]{1,16})\]")
 

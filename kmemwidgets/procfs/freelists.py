@@ -31,13 +31,17 @@ LIMIT = 1 << 28
 #: Lists of a cpu and zone since 5.13 (NR_PCP_LISTS).
 NR_PCP_LISTS = 14
 
-_ZONE = re.compile(r"zone (\d{1,4}) (\w{1,16}) start_pfn (\d{1,16}) spanned (\d{1,16})(?: managed (\d{1,16}))?(?: .*)?")
-_FREE = re.compile(r"free (\d{1,4}) (\w{1,16}) (\d{1,2}) (\d{1,2}) +(\d{1,16}):((?: \d{1,16})*) ?")
-_NR_FREE = re.compile(r"nr_free (\d{1,4}) (\w{1,16}) (\d{1,2}) (\d{1,16})")
-_PCP = re.compile(r"pcp (\d{1,4}) (\w{1,16}) cpu (\d{1,5}) count (\d{1,16}) high (\d{1,16}) batch (\d{1,16})(?: .*)?")
-_PCPLIST = re.compile(r"pcplist (\d{1,4}) (\w{1,16}) cpu (\d{1,5}) list (\d{1,2}):((?: \d{1,16})*) ?")
-_PAGEBLOCK = re.compile(r"pageblock (\d{1,16}) (\d*)")
-_BLOCK_SIZE = re.compile(r"per pageblock of (\d{1,8}) pages")
+_ZONE = re.compile(
+    r"zone ([0-9]{1,4}) (\w{1,16}) start_pfn ([0-9]{1,16}) spanned ([0-9]{1,16})(?: managed ([0-9]{1,16}))?(?: .*)?"
+)
+_FREE = re.compile(r"free ([0-9]{1,4}) (\w{1,16}) ([0-9]{1,2}) ([0-9]{1,2}) +([0-9]{1,16}):((?: [0-9]{1,16})*) ?")
+_NR_FREE = re.compile(r"nr_free ([0-9]{1,4}) (\w{1,16}) ([0-9]{1,2}) ([0-9]{1,16})")
+_PCP = re.compile(
+    r"pcp ([0-9]{1,4}) (\w{1,16}) cpu ([0-9]{1,5}) count ([0-9]{1,16}) high ([0-9]{1,16}) batch ([0-9]{1,16})(?: .*)?"
+)
+_PCPLIST = re.compile(r"pcplist ([0-9]{1,4}) (\w{1,16}) cpu ([0-9]{1,5}) list ([0-9]{1,2}):((?: [0-9]{1,16})*) ?")
+_PAGEBLOCK = re.compile(r"pageblock ([0-9]{1,16}) ([0-9]*)")
+_BLOCK_SIZE = re.compile(r"per pageblock of ([0-9]{1,8}) pages")
 
 ZoneKey = tuple[int, str]
 
@@ -224,13 +228,15 @@ _READERS = {
 
 
 def _block_size(rows: list[tuple[int, bytes]]) -> int | None:
-    """Pages of a block from two rows of which the second begins where the first ends, or nearly so."""
+    """Return a block's pages where the recording doesn't say it: FLATMEM keeps a row for each zone.
+
+    The next row begins where this one ends or, where the next zone begins inside a block, with this one's last block.
+    """
     for (first, types), (after, _) in pairwise(rows):
-        if types and after > first:
-            # FLATMEM keeps a row for each zone; where a zone begins inside a block, its row begins with that block.
-            pages = (after - first) / len(types)
-            size = 1 << max(0, round(pages).bit_length() - 1)
-            return size if pages - size < size / 2 else size * 2
+        for blocks in (len(types), len(types) - 1):
+            size, rest = divmod(after - first, blocks) if blocks > 0 else (0, 0)
+            if size > 0 and not rest and size & (size - 1) == 0:
+                return size
     return None
 
 

@@ -68,6 +68,8 @@ def parse(text: str, where: str = "proc/meminfo") -> MemInfoFile:
         if number == 1 and line == _TABLE_HEAD:
             layout.append(line)
         elif layout[:1] == [_TABLE_HEAD] and number == len(table) + 2 and (found := _TABLE_ROW.fullmatch(line)):
+            if found[1] in table:
+                raise bad(where, number, f"the row {found[1]} stands here a second time")
             spans = [
                 (found.start(2) + word.start(), found.start(2) + word.end()) for word in re.finditer(NUMBER, found[2])
             ]

@@ -15,12 +15,12 @@ LIMIT = 1 << 22
 #: "Reserve" is what HighAtomic was called before 4.4.
 KNOWN = frozenset({*MIGRATETYPES, "Reserve"})
 
-_ORDER = re.compile(r"Page block order: +(\d{1,2})")
-_PAGES = re.compile(r"Pages per block: +(\d{1,8})")
-_FREE_HEAD = re.compile(r"Free pages count per migrate type at order ((?: +\d{1,2}){1,32}) *")
-_FREE = re.compile(r"Node +(\d{1,4}), zone +(\w{1,16}), type +(\w{1,16}) ((?: *>?\d{1,20}){1,32}) *")
+_ORDER = re.compile(r"Page block order: +([0-9]{1,2})")
+_PAGES = re.compile(r"Pages per block: +([0-9]{1,8})")
+_FREE_HEAD = re.compile(r"Free pages count per migrate type at order ((?: +[0-9]{1,2}){1,32}) *")
+_FREE = re.compile(r"Node +([0-9]{1,4}), zone +(\w{1,16}), type +(\w{1,16}) ((?: *>?[0-9]{1,20}){1,32}) *")
 _BLOCKS_HEAD = re.compile(r"Number of (mixed )?blocks (?:type )?((?: *\w{1,16}){1,16}) *")
-_BLOCKS = re.compile(rf"Node (\d{{1,4}}), zone +(\w{{1,16}})((?: +{NUMBER}){{1,16}}) *")
+_BLOCKS = re.compile(rf"Node ([0-9]{{1,4}}), zone +(\w{{1,16}})((?: +{NUMBER}){{1,16}}) *")
 
 ZoneKey = tuple[int, str]
 
@@ -100,7 +100,7 @@ class _Reader:
 
     def _free(self, number: int, found: re.Match[str]) -> list[tuple[int, int]]:
         key = (int(found[1]), found[2], found[3])
-        words = list(re.finditer(r">?\d+", found[4]))
+        words = list(re.finditer(r">?[0-9]+", found[4]))
         counts = tuple(-int(word[0][1:]) if word[0].startswith(">") else int(word[0]) for word in words)
         if key in self.free:
             raise bad(self.where, number, f"type {key[2]} of zone {key[1]}, node {key[0]}, stands here a second time")

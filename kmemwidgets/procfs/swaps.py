@@ -14,7 +14,7 @@ LIMIT = 1 << 20
 HEAD = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority"
 # Linux before 5.9 has one tab between Size and Used.
 _HEAD = re.compile(r"Filename\s+Type\s+Size\s+Used\s+Priority")
-_ROW = re.compile(r"(\S{1,4096}(?: \(deleted\))?)\s+(partition|file)\s+(\d{1,20})\s+(\d{1,20})\s+(-?\d{1,10})")
+_ROW = re.compile(r"(\S{1,4096}(?: \(deleted\))?)\s+(partition|file)\s+([0-9]{1,20})\s+([0-9]{1,20})\s+(-?[0-9]{1,10})")
 
 
 @dataclass(frozen=True, slots=True)

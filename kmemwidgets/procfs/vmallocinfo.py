@@ -18,9 +18,9 @@ FLAGS = (
     "unpurged vm_area", "vm_map_ram", "ioremap", "vmalloc", "vmap", "user", "dma-coherent", "vpages", "sparse",
 )  # fmt: skip
 
-_HEAD = re.compile(r"0x([0-9a-f]{8,16})-0x([0-9a-f]{8,16}) +(\d{1,20})")
+_HEAD = re.compile(r"0x([0-9a-f]{8,16})-0x([0-9a-f]{8,16}) +([0-9]{1,20})")
 _TOKEN = re.compile(
-    r" (?:pages=(?P<pages>\d{1,20})|phys=(?P<phys>(?:0x)?[0-9a-f]{1,16})|N(?P<nid>\d{1,4})=(?P<count>\d{1,20})"
+    r" (?:pages=(?P<pages>[0-9]{1,20})|phys=(?P<phys>(?:0x)?[0-9a-f]{1,16})|N(?P<nid>[0-9]{1,4})=(?P<count>[0-9]{1,20})"
     r"|(?P<flag>unpurged vm_area|[a-z_-]+)"
     r"|(?P<caller>(?:0x[0-9a-f]{1,16}|[\w.$]+\+0x[0-9a-f]+/0x[0-9a-f]+)(?: \[\w+\])?))"
     r"(?= |$)"

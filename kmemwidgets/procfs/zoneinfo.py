@@ -24,12 +24,12 @@ _OLD = frozenset(
 _REQUIRED = ("free", "min", "low", "high", "spanned", "present")
 _PCP = ("count", "high", "batch", "high_min", "high_max")
 
-_ZONE = re.compile(r"Node (\d{1,4}), zone +(\w{1,16})")
+_ZONE = re.compile(r"Node ([0-9]{1,4}), zone +(\w{1,16})")
 _FREE = re.compile(rf"  pages free +({NUMBER})")
 _COUNTER = re.compile(rf" +(\w{{1,64}}) +({NUMBER})")
 _SCANNED = re.compile(rf" +scanned +({NUMBER}) \(a: ({NUMBER}) i: ({NUMBER})\)")
-_PROTECTION = re.compile(r" +protection: \(((?:\d{1,20})(?:, ?\d{1,20})*)\)")
-_CPU = re.compile(r"    cpu: (\d{1,5})(?: pcp: (\d))?")
+_PROTECTION = re.compile(r" +protection: \(((?:[0-9]{1,20})(?:, ?[0-9]{1,20})*)\)")
+_CPU = re.compile(r"    cpu: ([0-9]{1,5})(?: pcp: ([0-9]))?")
 _TAIL = re.compile(rf" +([\w ]{{1,40}}?): *({NUMBER})")
 
 #: What a line shows: a section, then what names the value in it.
@@ -132,7 +132,7 @@ class _Reader:
             if "protection" in zone:
                 raise self.error(f"protection stands here a second time in zone {zone['name']}")
             zone["protection"] = tuple(map(int, found[1].split(",")))
-            spans = [(found.start(1) + n.start(), found.start(1) + n.end()) for n in re.finditer(r"\d+", found[1])]
+            spans = [(found.start(1) + n.start(), found.start(1) + n.end()) for n in re.finditer(r"[0-9]+", found[1])]
             self.add(line, ("protection", index), *spans)
             self.section = "stats"
         elif found := _SCANNED.fullmatch(line):

@@ -109,6 +109,19 @@ def test_a_zone_with_a_shared_block_takes_the_type_of_its_own_row() -> None:
     assert len(zone.pageblock_types) == 585
 
 
+def test_without_sections_each_zone_has_a_row_of_its_own_for_a_shared_block() -> None:
+    text = "zone 0 A start_pfn 1 spanned 2499\nzone 0 B start_pfn 2500 spanned 1596\n"
+    lists = freelists.parse(text + "pageblock 0 00110\npageblock 2048 2111\n")
+    assert lists.pageblock_nr_pages == 512
+    assert [zone.pageblock_types for zone in lists.zones] == [bytes([0, 0, 1, 1, 0]), bytes([2, 1, 1, 1])]
+
+
+def test_with_sections_a_zone_s_blocks_are_cut_out_of_their_rows() -> None:
+    text = "# per pageblock of 512 pages\nzone 0 A start_pfn 1 spanned 1023\nzone 0 B start_pfn 1024 spanned 3072\n"
+    lists = freelists.parse(text + "pageblock 0 0121\npageblock 2048 1114\n")
+    assert [zone.pageblock_types for zone in lists.zones] == [bytes([0, 1]), bytes([2, 1, 1, 1, 1, 4])]
+
+
 def test_a_moment_known_from_lists_alone() -> None:
     capture = Capture.load(DATA / "captures" / "amd64-512m-boot.tar.xz")
     shot = capture.snapshot("t_boot/before")

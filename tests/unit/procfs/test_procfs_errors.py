@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from kmemwidgets import procfs
 from kmemwidgets.procfs import meminfo, zoneinfo
-from kmemwidgets.records import BadInput
+from kmemwidgets.records import BadInput, PerCpuPages, ZoneInfo
 
 ZONE = """Node 0, zone   Normal
   pages free     100
@@ -45,6 +46,7 @@ CASES = [
     ("meminfo", "MemTotal: 5 kB\nMemFree: x kB\n", "F:2: expected 'NAME: NUMBER kB', not 'MemFree: x kB'"),
     ("meminfo", "MemTotal: 5 kB\nMemTotal: 5 kB\n", "F:2: MemTotal stands here a second time"),
     ("meminfo", "MemTotal: 5 kB\nMemFree: 6 kB\n", "F:2: MemFree 6 is more than MemTotal 5; one of the two"),
+    ("meminfo", f"{meminfo._TABLE_HEAD}\nMem: 1 2 3\nMem: 1 2 3\n", "F:3: the row Mem stands here a second time"),
     ("meminfo", "MemTotal: 007 kB\nMemFree: 6 kB\n", "F:1: 'MemTotal: 007 kB' is not written as the kernel"),
     ("meminfo", f"MemTotal: {'9' * 30} kB\n", "F:1: expected 'NAME: NUMBER kB'"),
     ("node_meminfo", "Node 0 MemTotal: 9 kB\nNode 1 MemFree: 1 kB\n", "F:2: a line of node 1 in the file of node 0"),
@@ -104,6 +106,36 @@ def test_the_samples_above_are_good_where_they_are_whole() -> None:
     assert zoneinfo.parse(ZONE).zones[0].pagesets[0].batch == 3
     assert procfs.pagetypeinfo.parse(PAGETYPES).free[0, "Normal", "Movable"] == (-100000, 2)
     assert procfs.slabinfo.parse(SLABS).caches[0].order == 0
+
+
+def test_a_zone_made_by_hand_is_written_as_kernels_of_either_age_do() -> None:
+    pageset = PerCpuPages(0, count=1, high=2, batch=3, vm_stats_threshold=4)
+    zone = ZoneInfo(0, "Normal", 5, 0, 1, 2, 3, None, 9, 8, 7, 0, (0, 0), 4096, {"nr_mlock": 0}, (pageset,))
+    old = """Node 0, zone   Normal
+  pages free     5
+        boost    0
+        min      1
+        low      2
+        high     3
+        spanned  9
+        present  8
+        managed  7
+        cma      0
+        protection: (0, 0)
+      nr_mlock     0
+  pagesets
+    cpu: 0
+              count: 1
+              high:  2
+              batch: 3
+  vm stats threshold: 4
+  start_pfn:           4096
+"""
+    assert zoneinfo.format(zoneinfo.ZoneInfoFile((zone,))) == old
+    tuned = replace(zone, pagesets=(replace(pageset, high_min=5, high_max=6),))
+    new = old.replace("count: 1", "count:    1").replace("high:  2", "high:     2").replace("batch: 3", "batch:    3")
+    new = new.replace("  vm stats", "              high_min: 5\n              high_max: 6\n  vm stats")
+    assert zoneinfo.format(zoneinfo.ZoneInfoFile((tuned,))) == new
 
 
 def test_unknown_fields_in_a_new_order_are_kept_and_named() -> None:
