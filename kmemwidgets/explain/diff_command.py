@@ -10,12 +10,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from kmemwidgets.capture import Capture
-from kmemwidgets.records import BadInput, Difference, Snapshot, diff
+from kmemwidgets.records import BadInput, Difference, MachineSpec, Snapshot, diff
 
 _EXAMPLE = """example:
   kmem diff before.tar.xz after.tar.xz
   kmem diff amd64-512m amd64-512m@t_quiet/after
-  kmem diff laptop my-laptop/
+  kmem diff my-laptop/ my-laptop/@boot
 """
 
 _SHOWN = 40
@@ -24,7 +24,10 @@ _SHOWN = 40
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
     parser.epilog = _EXAMPLE
-    what = "a recording (folder, .tar.xz or bundled name; @MOMENT behind it chooses one), or a preset's name"
+    what = (
+        "a recording: folder, .tar.xz or bundled name; behind it @MOMENT chooses one of its moments, and @boot is the "
+        "simulated machine that its description boots. Or a preset's name"
+    )
     parser.add_argument("a", metavar="A", help=what)
     parser.add_argument("b", metavar="B", help="likewise")
     parser.add_argument("--json", metavar="PATH", help="write the answer there as JSON; - is the standard output")
@@ -52,18 +55,26 @@ def snapshot_of(name: str) -> Snapshot:
     """Return the state that a command-line argument names."""
     name, _, moment = name.partition("@")
     if Path(name).exists():
-        return Capture.load(name).snapshot(moment or None)
+        return _recorded(Capture.load(name), moment)
     if name in Capture.bundled_names():
-        return Capture.bundled(name).snapshot(moment or None)
-    # The simulator is loaded only where a preset is named.
-    machine = importlib.import_module("kmemwidgets.sim.machine").Machine
+        return _recorded(Capture.bundled(name), moment)
     try:
-        snapshot: Snapshot = machine.boot(name).snapshot()
+        return _booted(name)
     except ValueError as error:
         raise BadInput(
             f"{name!r} is no folder, no .tar.xz, no bundled recording and no preset ({error})",
             todo=f"bundled recordings are {', '.join(Capture.bundled_names())}",
         ) from error
+
+
+def _recorded(capture: Capture, moment: str) -> Snapshot:
+    return _booted(capture.spec()) if moment == "boot" else capture.snapshot(moment or None)
+
+
+def _booted(what: str | MachineSpec) -> Snapshot:
+    # The simulator is loaded only where it is asked for.
+    machine = importlib.import_module("kmemwidgets.sim.machine").Machine
+    snapshot: Snapshot = machine.boot(what).snapshot()
     return snapshot
 
 

@@ -150,6 +150,14 @@ def test_the_command_prints_a_table_and_json(tmp_path: Path, capsys: pytest.Capt
     assert len(json.loads(out.read_text())["differences"]) == len(table.splitlines()) - 2
 
 
+def test_a_recording_against_the_machine_that_its_description_boots(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["diff", "amd64-512m", "amd64-512m@boot", "--json", "-"]) == 0
+    differ = {entry["path"] for entry in json.loads(capsys.readouterr().out)["differences"]}
+    same = {f"zones[0,{name}].{figure}" for name in ("DMA", "DMA32") for figure in ("min", "low", "high", "protection")}
+    assert not same & differ
+    assert "zones[0,DMA32].free" in differ
+
+
 def test_the_command_names_what_it_can_t_find(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["diff", "amd64-512m", "nonesuch"]) == 2
     error = capsys.readouterr().err
