@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 #: Public name -> module that defines it; loaded when first used.
 _HOME = {
+    "BuddyPanel": "buddypanel",
     "BootTimeline": "boottimeline",
     "SlabPanel": "slabpanel",
     "VmallocPanel": "vmallocpanel",
@@ -26,13 +27,16 @@ __all__ = sorted(_HOME)
 if TYPE_CHECKING:
     from .addressmap import AddressMap as AddressMap
     from .boottimeline import BootTimeline as BootTimeline
+    from .buddypanel import BuddyPanel as BuddyPanel
     from .focus import Focus as Focus
     from .focus import link as link
     from .framemap import FrameMap as FrameMap
     from .kmallocpanel import KmallocPanel as KmallocPanel
+    from .meminfopanel import MeminfoPanel as MeminfoPanel
     from .slabpanel import SlabPanel as SlabPanel
     from .source import StaticSource as StaticSource
     from .vmallocpanel import VmallocPanel as VmallocPanel
+    from .zonediagram import ZoneDiagram as ZoneDiagram
 
 
 def __getattr__(name: str) -> Any:

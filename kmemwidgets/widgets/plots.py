@@ -20,6 +20,9 @@ HUES = ("#0072b2", "#d55e00", "#00875f", "#e69f00", "#b5408c", "#56b4e9", "#6a4f
 #: Ink and lines: the page's theme where there is one, else as on white paper.
 INK, SOFT, LINE = "var(--kmem-ink, #16191d)", "var(--kmem-ink-soft, #454c55)", "var(--kmem-line, #d5dae0)"
 
+#: From here on a tick's number is written short: 10k.
+_THOUSANDS = 10_000
+
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 14, 12, 40
 
 
@@ -138,7 +141,7 @@ def draw(plot: Plot, width: int = 640, height: int = 220) -> str:
 
 def nice_ticks(low: float, high: float, about: int = 4) -> list[float]:
     """Return round numbers from at most `low` to at least `high`."""
-    if high <= low:
+    if high - low < 1e-12 * max(1.0, abs(low)):
         high = low + 1
     raw = (high - low) / about
     unit = 10.0 ** math.floor(math.log10(raw))
@@ -235,7 +238,7 @@ def _short(value: float) -> str:
 
 
 class Chart:
-    """A plot on the page. The figure is made once, and its marks are changed in place.
+    """A plot on the page. A figure is made once for each kind of plot, and its marks are changed in place.
 
     Attributes
     ----------
@@ -245,78 +248,85 @@ class Chart:
 
     def __init__(self, module: str = "bqplot") -> None:
         self._module = module
-        self._marks: list[Any] = []
-        self._shape: tuple[Any, ...] = ()
+        self._made: dict[tuple[Any, ...], tuple[Any, list[Any]]] = {}
         self.figure: Any = None
 
     def show(self, plot: Plot) -> dict[str, Any]:
         """Bring the figure up to date; return what the front end draws around, or instead of, it."""
-        shape = (plot.ordinal, plot.x_label, plot.y_label, *((s.name, s.color, s.kind) for s in plot.series))
-        if self.figure is None or shape != self._shape:
+        shape = (plot.ordinal, plot.x_label, plot.y_label, *((s.color, s.kind) for s in plot.series))
+        if shape not in self._made:
             try:
                 bq = importlib.import_module(self._module)
             except ImportError:
-                bq = None
-            self._shape = shape
-            if bq is not None:
-                self._make(bq, plot)
-        if self.figure is not None:
-            self._fill(plot)
-        return {
-            "title": plot.title,
-            "table": table(plot),
-            "legend": legend(plot),
-            "svg": "" if self.figure is not None else draw(plot),
-        }
+                return self._around(plot, draw(plot))
+            self._made[shape] = self._make(bq, plot)
+        self.figure, marks = self._made[shape]
+        self._fill(self.figure, marks, plot)
+        return self._around(plot, "")
 
     def close(self) -> None:
-        """Remove the figure and its marks from the page."""
-        if self.figure is not None:
-            for each in (*self._marks, *self.figure.axes, self.figure):
+        """Remove all figures from the page."""
+        for figure, marks in self._made.values():
+            for each in (*marks, *figure.axes, figure):
                 each.close()
-        self.figure, self._marks = None, []
+        self._made.clear()
+        self.figure = None
 
-    def _make(self, bq: Any, plot: Plot) -> None:
-        self.close()
+    @staticmethod
+    def _around(plot: Plot, picture: str) -> dict[str, Any]:
+        return {"title": plot.title, "table": table(plot), "legend": legend(plot), "svg": picture}
+
+    @staticmethod
+    def _make(bq: Any, plot: Plot) -> tuple[Any, list[Any]]:
+        marks: list[Any] = []
         # A name is ordinal, and so is an order; both keep their place when the numbers change.
         scales = {"x": bq.OrdinalScale() if plot.ordinal else bq.LinearScale(), "y": bq.LinearScale()}
         stacked = [each for each in plot.series if each.kind == "bars"]
         if stacked:
             colors = [each.color for each in stacked]
-            self._marks.append(bq.Bars(scales=scales, colors=colors, type="stacked", padding=0.3, stroke="transparent"))
+            marks.append(bq.Bars(scales=scales, colors=colors, type="stacked", padding=0.3, stroke="transparent"))
         for each in plot.series:
             if each.kind == "line":
-                self._marks.append(bq.Lines(scales=scales, colors=[each.color], stroke_width=2))
+                marks.append(bq.Lines(scales=scales, colors=[each.color], stroke_width=2))
             elif each.kind == "points":
-                self._marks.append(
+                marks.append(
                     bq.Scatter(scales=scales, colors=[each.color], marker="diamond", default_size=60, stroke="black")
                 )
         axes = [
-            bq.Axis(scale=scales["x"], label=plot.x_label, grid_lines="none"),
-            bq.Axis(scale=scales["y"], label=plot.y_label, side="left", tick_format="~s",
-                    label_offset="54px"),
-        ]  # fmt: skip
-        self.figure = bq.Figure(
-            marks=self._marks, axes=axes, animation_duration=0,
+            bq.Axis(scale=scales["x"], label=plot.x_label, grid_lines="none", label_offset="32px"),
+            bq.Axis(scale=scales["y"], label=plot.y_label, side="left", label_offset="54px"),
+        ]
+        figure = bq.Figure(
+            marks=marks, axes=axes, animation_duration=0,
             fig_margin={"top": _TOP, "bottom": _BOTTOM, "left": _LEFT, "right": _RIGHT},
             background_style={"fill": "transparent"}, padding_y=0, min_aspect_ratio=0.1, max_aspect_ratio=100,
         )  # fmt: skip
-        self.figure.layout.height = "220px"
-        self.figure.layout.width = "100%"
+        figure.layout.height = "220px"
+        figure.layout.width = "100%"
+        return figure, marks
 
-    def _fill(self, plot: Plot) -> None:
+    def _fill(self, figure: Any, marks: Sequence[Any], plot: Plot) -> None:
         numpy = importlib.import_module("numpy")
-        x = [shown(each) for each in plot.x] if plot.ordinal else numpy.array(plot.x, dtype=float)
-        rows = [[value or 0.0 for value in each.values] for each in plot.series if each.kind == "bars"]
+        x: list[Any] = [shown(each) if plot.ordinal else float(each) for each in plot.x]
         ticks = nice_ticks(*_extent(plot))
-        scale = self.figure.axes[1].scale
-        scale.min, scale.max = ticks[0], ticks[-1]
-        self.figure.axes[1].tick_values = numpy.array(ticks)
-        marks = list(self._marks)
+        axis = figure.axes[1]
+        axis.scale.min, axis.scale.max = ticks[0], ticks[-1]
+        axis.tick_values = numpy.array(ticks)
+        axis.tick_format = "~s" if ticks[-1] >= _THOUSANDS else "~g"
+        if not plot.ordinal and len(x) > 1:
+            # Moments are counted: no tick between two of them.
+            whole = [tick for tick in nice_ticks(min(x), max(x), 6) if min(x) <= tick <= max(x) and tick == int(tick)]
+            figure.axes[0].tick_values = numpy.array(whole)
+            figure.axes[0].tick_format = "~s" if max(x) >= _THOUSANDS else "~g"
+        left = list(marks)
+        rows = [[value or 0.0 for value in each.values] for each in plot.series if each.kind == "bars"]
         if rows:
-            self._put(marks.pop(0), x, numpy.array(rows, dtype=float))
-        for mark, each in zip(marks, (each for each in plot.series if each.kind != "bars"), strict=True):
-            self._put(mark, x, numpy.array([math.nan if v is None else v for v in each.values], dtype=float))
+            self._put(left.pop(0), numpy.array(x), numpy.array(rows, dtype=float))
+        for mark, each in zip(left, (each for each in plot.series if each.kind != "bars"), strict=True):
+            # A line breaks at what is unknown; bqplot's points can't stand there.
+            seen = [i for i, value in enumerate(each.values) if value is not None or each.kind == "line"]
+            values = [math.nan if each.values[i] is None else each.values[i] for i in seen]
+            self._put(mark, numpy.array([x[i] for i in seen]), numpy.array(values, dtype=float))
 
     @staticmethod
     def _put(mark: Any, x: Any, y: Any) -> None:

@@ -15,7 +15,9 @@ export function openChart({ model, el, signal, trait = "chart" }) {
   let mounted = "";
   let view = null;
   // As we told it that it is attached, we must tell it that it is not any more, or removing it throws.
+  // A figure that Python closed is gone already.
   const discard = (old) => {
+    if (old?.luminoWidget?.isDisposed) return;
     for (const type of ["before-detach", "after-detach"]) old?.luminoWidget?.processMessage({ type });
     old?.remove();
   };
