@@ -60,12 +60,13 @@ def free(slub: Slub, cache: KmemCache, addresses: Iterable[int], cpu: int) -> No
 
 def shrink(slub: Slub, cache: KmemCache, cpu: int) -> int:
     """Give all empty slabs back, and sort the rest by fullness; returns how many slabs are left in use."""
+    if cache.sheaf_capacity:
+        for node in cache.nodes.values():
+            slub_sheaves.empty_barn(slub, cache, node, cpu)
     for each in range(len(cache.cpus)):
         slub.flush_cpu(cache, each)
     left = 0
     for node in cache.nodes.values():
-        if cache.sheaf_capacity:
-            slub_sheaves.empty_barn(slub, cache, node, cpu)
         by_free: dict[int, list[Slab]] = {}
         rest: list[Slab] = []
         for slab in list(node.partial.values()):

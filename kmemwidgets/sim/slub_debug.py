@@ -245,9 +245,9 @@ def check_object(slub: Slub, slab: Slab, address: int, red: int) -> bool:
     gap = layout.inuse - layout.object_size
     if "red_zone" in cache.flags:
         left = address - layout.red_left_pad
-        if not _check_bytes(slub, slab, address, "Left Redzone", left, red, layout.red_left_pad):
+        if not _check_bytes(slub, slab, address, _red_zone_name(slub, "Left"), left, red, layout.red_left_pad):
             return False
-        if not _check_bytes(slub, slab, address, "Right Redzone", end, red, gap):
+        if not _check_bytes(slub, slab, address, _red_zone_name(slub, "Right"), end, red, gap):
             return False
     elif "poison" in cache.flags and not _check_bytes(slub, slab, address, "Alignment padding", end, POISON_INUSE, gap):
         return False
@@ -269,6 +269,10 @@ def check_object(slub: Slub, slab: Slab, address: int, red: int) -> bool:
         _set_link(slub, slab, address, 0)
         return False
     return True
+
+
+def _red_zone_name(slub: Slub, side: str) -> str:
+    return f"{side} Redzone" if slub.rules.red_zone_sides else "Redzone"
 
 
 def _end_of_metadata(slub: Slub, cache: KmemCache) -> int:
@@ -294,7 +298,7 @@ def _check_bytes(slub: Slub, slab: Slab, address: int, what: str, start: int, va
     first, last = start + wrong[0], start + wrong[-1]
     slab_bug(slub, slab.cache, f"{what} overwritten")
     slub.warn(
-        f"0x{first:016x}-0x{last:016x} @offset={first - slab.base}."
+        f"{slub.rules.report_prefix}0x{first:016x}-0x{last:016x} @offset={first - slab.base}."
         f" First byte 0x{area[wrong[0]]:x} instead of 0x{value:x}"
     )
     _print_trailer(slub, slab, address)
@@ -331,7 +335,10 @@ def slab_err(slub: Slub, slab: Slab, reason: str) -> None:
 
 def _print_slab(slub: Slub, slab: Slab) -> None:
     head = slab.freelist[-1] if slab.freelist else 0
-    slub.warn(f"Slab 0x{slab.base:016x} objects={slab.objects} used={slab.inuse} fp=0x{head:016x} flags=slab")
+    slub.warn(
+        f"{slub.rules.report_prefix}Slab 0x{slab.base:016x} objects={slab.objects} used={slab.inuse}"
+        f" fp=0x{head:016x} flags=slab"
+    )
 
 
 def _print_trailer(slub: Slub, slab: Slab, address: int) -> None:
@@ -340,9 +347,13 @@ def _print_trailer(slub: Slub, slab: Slab, address: int) -> None:
     if "store_user" in cache.flags:
         for word, track in zip(("Allocated", "Freed"), slub.tracks.get(address, (None, None)), strict=True):
             if track is not None:
-                slub.warn(f"{word} in {track[0]} age={slub.requests - track[1]} cpu={track[2]} pid={track[3]}")
+                age = slub.requests - track[1]
+                slub.warn(f"{slub.rules.report_prefix}{word} in {track[0]} age={age} cpu={track[2]} pid={track[3]}")
     _print_slab(slub, slab)
-    slub.warn(f"Object 0x{address:016x} @offset={address - slab.base} fp=0x{stored_link(slub, slab, address):016x}")
+    slub.warn(
+        f"{slub.rules.report_prefix}Object 0x{address:016x} @offset={address - slab.base}"
+        f" fp=0x{stored_link(slub, slab, address):016x}"
+    )
     slub.warn("")
     red_zone = "red_zone" in cache.flags
     if red_zone:

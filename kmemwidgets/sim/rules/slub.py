@@ -122,6 +122,10 @@ class SlubRules:
         Whether a slab that a cpu gives up gets the cpu's free objects in reverse order.
     sheaf_capacity : callable (cache name) -> objects
         Objects in each of the per-cpu sheaves in front of the slabs; 0: none. Such a cache is never shared.
+    report_prefix : str
+        What lines of a report begin with.
+    red_zone_sides : bool
+        Whether a report tells the red zone before an object from the one behind it.
     option_prefixes : tuple of str
         What an option of the command line may begin with: ``slub`` in ``slub_max_order=``.
     orders_agree : bool
@@ -142,6 +146,8 @@ class SlubRules:
     frozen_cpu_partial: bool
     deactivate_reverses: bool
     sheaf_capacity: Callable[[str], int]
+    report_prefix: str
+    red_zone_sides: bool
     option_prefixes: tuple[str, ...]
     orders_agree: bool
 
@@ -273,6 +279,16 @@ TABLE: tuple[Rule, ...] = (
         "sheaf_capacity", (6, 18), lambda name: 32 if name in ("vm_area_struct", "maple_node") else 0,
         "a cache may put per-cpu sheaves before its slabs; VMAs and maple nodes do",
         "mm/slub.c, alloc_from_pcs; kernel/fork.c; lib/maple_tree.c", ("oracle:real_kernel_slub_caches",),
+    ),
+    Rule("report_prefix", (5, 6), "INFO: ", "lines of a report begin with INFO:", "mm/slub.c, print_trailer"),
+    Rule(
+        "report_prefix", (5, 14), "", "lines of a report have no prefix",
+        "mm/slub.c, print_trailer", ("source",),
+    ),
+    Rule("red_zone_sides", (5, 6), False, "a report speaks of the red zone", "mm/slub.c, check_object"),
+    Rule(
+        "red_zone_sides", (5, 13), True, "a report speaks of the left and the right red zone",
+        "mm/slub.c, check_object", ("source",),
     ),
     Rule("option_prefixes", (5, 6), ("slub",), "options begin with slub_", "mm/slub.c, setup_slub_debug"),
     Rule(

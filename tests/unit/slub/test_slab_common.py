@@ -68,7 +68,7 @@ def test_names() -> None:
 @pytest.mark.parametrize(
     ("gfp", "kind"),
     [
-        ("GFP_KERNEL", "normal"), ("GFP_KERNEL|__GFP_ACCOUNT", "cgroup"), 
+        ("GFP_KERNEL", "normal"), ("GFP_KERNEL|__GFP_ACCOUNT", "cgroup"),
         ("__GFP_RECLAIMABLE|__GFP_ACCOUNT", "reclaim"),
         ("__GFP_DMA|__GFP_RECLAIMABLE", "dma"),
     ],
