@@ -16,6 +16,7 @@ from kmemwidgets.records import KPF, FrameTable
 
 from .memmap import CHUNK, IN_USE, IN_USE_LRU, ON_PCP, RESERVED, UNKNOWN, make_table
 from .page_alloc import PageAllocator
+from .pcp import HUGE_LIST
 
 FREE, USED, LRU, PER_CPU, KEPT, HOLE = range(6)
 PALETTE = (KPF["BUDDY"], 0, KPF["LRU"], 0, KPF["RESERVED"], KPF["NOPAGE"])
@@ -104,9 +105,9 @@ class Frames:
         for live in self.page_alloc.zones:
             for pcp in live.pcps:
                 for index in range(3, len(pcp.lists)):
-                    size = 1 << (index // 3 if index < 12 else self.page_alloc.huge_order)
                     for pfn in pcp.lists[index]:
                         if start <= pfn < end:
+                            size = 1 << (index // 3 if index < HUGE_LIST else self.page_alloc.huge_order)
                             codes[pfn - start : pfn - start + size] = bytes((PER_CPU,)) * size
         self.codes[start:end] = codes[: end - start]
         at = max(bisect_right(self._holes, (start, 0)) - 1, 0)

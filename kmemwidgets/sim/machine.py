@@ -81,7 +81,7 @@ class Machine:
         self._changes = ChangeLog()
         self._moved = False
         self._subscribers: list[Callable[[], None]] = []
-        self.history = History(self._run, self.page_alloc.save, self._load)
+        self.history = History(self._run, self._save, self._load)
 
     @classmethod
     def boot(
@@ -258,16 +258,18 @@ class Machine:
         """Take everything back; `redo` and `goto` still lead forward again."""
         self.goto(0)
 
+    def _save(self) -> Any:
+        return self.reserves.save(), self.page_alloc.save()
+
     def _load(self, saved: Any | None) -> None:
         if saved is None:
             # Booting again is faster than keeping a copy of what boot left.
             fresh = boot_steps.boot(self._spec)
-            self._booted.reserves.settings = fresh.reserves.settings
-            for mine, its in zip(self.zones, fresh.zones, strict=True):
-                for name in mine.__slots__:
-                    setattr(mine, name, getattr(its, name))
-            saved = fresh.page_alloc.save()
-        self.page_alloc.load(saved)
+            saved = fresh.reserves.save(), fresh.page_alloc.save()
+        reserves, page_alloc = saved
+        self.reserves.load(reserves)
+        # Last, because a zone's boost is the page allocator's.
+        self.page_alloc.load(page_alloc)
 
     # A source, like a recording
 

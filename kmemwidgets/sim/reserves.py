@@ -8,8 +8,9 @@ they have in mm/page_alloc.c, mm/khugepaged.c and mm/vmstat.c, and run in the or
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isqrt
+from typing import Any
 
 from .mmzone import Zone
 from .rules.mmzone import ZoneRules
@@ -25,6 +26,12 @@ THP_LEAST_BYTES = 512 << 20
 PCP_TYPES = 3
 
 MIN_FREE_LEAST_KBYTES = 128
+
+#: Attributes of a zone that are set here.
+_SET = (
+    "wmark_min", "wmark_low", "wmark_high", "wmark_promo", "watermark_boost", "lowmem_reserve", "pcp_batch", "pcp_high",
+    "pcp_high_max", "stat_threshold",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -209,6 +216,24 @@ class Reserves:
                 units = self.size(zone) >> (27 - page_shift)
                 threshold = 2 * self.settings.online_cpus.bit_length() * (1 + units.bit_length())
                 zone.stat_threshold = min(threshold, self.pcp_rules.threshold_max)
+
+    # Saving
+
+    def save(self) -> tuple[Any, ...]:
+        """Copy settings and what follows from them."""
+        return (
+            replace(self.settings),
+            self.totalreserve_pages,
+            tuple(tuple(getattr(z, n) for n in _SET) for z in self.zones),
+        )
+
+    def load(self, saved: tuple[Any, ...]) -> None:
+        """Bring back what `save` copied, in place."""
+        settings, self.totalreserve_pages, zones = saved
+        self.settings = replace(settings)
+        for zone, values in zip(self.zones, zones, strict=True):
+            for name, value in zip(_SET, values, strict=True):
+                setattr(zone, name, value)
 
     # What the user may write later
 
