@@ -23,7 +23,7 @@ MAX_MEMBERS = 20_000
 #: Bytes of one file, unpacked: kpageflags of 256 GiB.
 MAX_FILE = 1 << 29
 #: Bytes of all files of a .tar.xz.
-MAX_TOTAL = 1 << 30
+MAX_TOTAL = 1 << 29
 #: Bytes that one xz decoder may use; xz -9 needs 65 MiB.
 MAX_DECODER = 1 << 27
 

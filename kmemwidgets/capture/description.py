@@ -43,6 +43,9 @@ INPUT_SYSCTLS = (
     "defrag_mode",
 )
 
+#: The most cpus that a kernel can be built for (MAXSMP).
+NR_CPUS = 8192
+
 #: Debian and Ubuntu name a kernel by its ABI; the package's version says which sources it was built from.
 _PACKAGE_VERSION = re.compile(r"(?<!\()\bDebian (\d+\.\d+\.\d+)[-~+]")
 _SIGNATURE_VERSION = re.compile(r" (\d+\.\d+\.\d+)\s*$")
@@ -52,6 +55,8 @@ _VALUE = re.compile(r"VALUE\((\w+)\)=0x([0-9a-f]{1,16})")
 _NUMBER = re.compile(r"NUMBER\((\w+)\)=(-?\d{1,20})")
 _PHYS_OFFSET = re.compile(r"NUMBER\(PHYS_OFFSET\)=0x([0-9a-f]{1,16})")
 _SYMBOL = re.compile(r"SYMBOL\((\w+)\)=([0-9a-f]{1,16})")
+#: What /sys/firmware/memmap calls a range, and what the log does (arch/x86/kernel/e820.c, e820_type_to_string).
+_FIRMWARE_KINDS = {"System RAM": "usable", "ACPI Tables": "ACPI data", "ACPI Non-volatile Storage": "ACPI NVS"}
 #: Names that /proc/iomem gives to the kernel image's parts on x86, and what the Memory: line calls them.
 _IMAGE = {"Kernel code": "code", "Kernel rodata": "rodata", "Kernel data": "rwdata", "Kernel bss": "bss"}
 
@@ -160,7 +165,7 @@ def _firmware_map(capture: Capture) -> tuple[MemoryRange, ...]:
     for line in (capture.text_or_none("sys/firmware_memmap") or "").splitlines():
         words = line.split(maxsplit=2)
         if len(words) == 3 and all(re.fullmatch(r"0x[0-9a-f]{1,16}", word) for word in words[:2]):
-            kind = "usable" if words[2] == "System RAM" else words[2].lower()
+            kind = _FIRMWARE_KINDS.get(words[2], words[2].lower())
             rows.append(MemoryRange(int(words[0], 16), int(words[1], 16) + 1, kind))
     return tuple(sorted(rows, key=lambda entry: entry.start))
 
@@ -196,7 +201,7 @@ def _topology(capture: Capture, log: dmesg.BootLog) -> tuple[int, tuple[int, ...
         for cpu in cpu_list(capture.text_or_none(f"node/node{nid}.cpulist") or ""):
             node_of[cpu] = nid
         if distance := capture.text_or_none(f"node/node{nid}.distance"):
-            rows[nid] = tuple(int(word) for word in distance.split() if word.isdigit())
+            rows[nid] = numbers(distance)
     cpuinfo = capture.text_or_none("proc/cpuinfo") or ""
     cpus = len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE)) or len(node_of) or log.nr_cpu_ids or 1
     cpu_node = tuple(node_of.get(cpu, 0) for cpu in range(cpus)) if any(node_of.values()) else ()
@@ -206,11 +211,16 @@ def _topology(capture: Capture, log: dmesg.BootLog) -> tuple[int, tuple[int, ...
 
 def cpu_list(text: str) -> tuple[int, ...]:
     """Read a list of cpus or nodes as sysfs prints it: ``0-3,8``."""
-    cpus: list[int] = []
+    cpus: set[int] = set()
     for part in text.strip().split(","):
         if found := re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", part):
-            cpus.extend(range(int(found[1]), int(found[2] or found[1]) + 1))
-    return tuple(cpus)
+            cpus.update(range(int(found[1]), min(int(found[2] or found[1]), NR_CPUS) + 1))
+    return tuple(sorted(cpus))
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Read the numbers of a line; what is none is passed over."""
+    return tuple(int(word) for word in text.split() if re.fullmatch(r"\d{1,9}", word))
 
 
 def _va_bits(capture: Capture, arch: str, options: Mapping[str, str], numbers: Mapping[str, int], cmdline: str) -> int:

@@ -39,7 +39,7 @@ from kmemwidgets.records import (
     ZoneInfo,
 )
 
-from .description import cpu_list, log_of
+from .description import cpu_list, log_of, numbers
 from .slabs import caches_of, described, slab_rows
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ _PER_FRAME: tuple[str, ...] = ("kpageflags", "kpagecount")
 
 #: Moments whose files were read one after the other.
 _READ_IN_TURN = ("proc", "kpage")
+
+#: Frames of which a table of free blocks is made: 256 GiB of 4 KiB pages.
+MAX_FRAMES = 1 << 26
 
 #: A frame that is no free block's, in the table of orders.
 NOT_FREE = -1
@@ -147,7 +150,7 @@ class _Builder:
         blocks = self.read("buddyinfo", buddyinfo.parse)
         zones = joined_zones(of_zones, blocks, kinds, lists)
         frames = self._frames()
-        tables = _tables(zones, lists) if lists else {}
+        tables = self._tables(zones, lists) if lists else {}
         if counts := self._counts():
             tables["mapcount"] = counts
         memory = self.read("meminfo", meminfo.parse)
@@ -183,6 +186,13 @@ class _Builder:
             instant=self.moment.name not in _READ_IN_TURN,
             notes=tuple(self.notes),
         )
+
+    def _tables(self, zones: tuple[ZoneInfo, ...], lists: freelists.FreeLists) -> dict[str, FrameTable]:
+        end = max(zone.start_pfn + zone.spanned for zone in lists.zones)
+        if end <= MAX_FRAMES:
+            return _tables(zones, lists, end)
+        self.notes.append(f"{end} frames are too many for a table of free blocks")
+        return {}
 
     def _frames(self) -> FrameTable | None:
         path = self.moment.get("kpageflags")
@@ -228,14 +238,14 @@ class _Builder:
         cpus = cpu_list(self.capture.text_or_none(f"{prefix}.cpulist") or "")
         if not cpus and not self.capture.node_ids():
             cpus = tuple(range(self.capture.spec().cpus))
-        distance = (self.capture.text_or_none(f"{prefix}.distance") or "").split()
+        distance = numbers(self.capture.text_or_none(f"{prefix}.distance") or "")
         ranges = [(row.start // page_size, row.end // page_size) for row in log.early_node_ranges if row.nid == nid]
         of_meminfo = self.fixed(f"{prefix}.meminfo", node_meminfo.parse) if self.static else None
         of_numastat = self.fixed(f"{prefix}.numastat", numastat.parse) if self.static else None
         return NodeInfo(
             nid,
             cpus=cpus,
-            distance=tuple(int(word) for word in distance if word.isdigit()),
+            distance=distance,
             ranges=tuple(ranges),
             meminfo=of_meminfo.values if of_meminfo else None,
             numastat=of_numastat.values if of_numastat else None,
@@ -323,9 +333,8 @@ def _with_lists(pagesets: tuple[PerCpuPages, ...], recorded: freelists.ZoneLists
     )
 
 
-def _tables(zones: tuple[ZoneInfo, ...], lists: freelists.FreeLists) -> dict[str, FrameTable]:
-    """Return a frame's order within its free block and its page block's migrate type, for all frames."""
-    end = max((zone.start_pfn + zone.spanned for zone in lists.zones), default=0)
+def _tables(zones: tuple[ZoneInfo, ...], lists: freelists.FreeLists, end: int) -> dict[str, FrameTable]:
+    """Return a frame's order within its free block and its page block's migrate type, for the frames below `end`."""
     orders = max((order for zone in lists.zones for order in zone.nr_free), default=0) + 1
     of_order = bytearray([orders]) * end
     for zone in lists.zones:

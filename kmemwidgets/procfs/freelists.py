@@ -28,6 +28,8 @@ from ._lines import bad, lines_of, shown
 #: 1 TiB of single free pages would need more; a recording of a machine at work needs less than one.
 LIMIT = 1 << 28
 
+#: No kernel has larger blocks: 10 is usual, arm64 with 64 KiB pages has 13 (ARCH_FORCE_MAX_ORDER).
+MAX_ORDER = 20
 #: Lists of a cpu and zone since 5.13 (NR_PCP_LISTS).
 NR_PCP_LISTS = 14
 
@@ -189,15 +191,22 @@ def _types(digits: str, where: str, number: int) -> bytes:
     return types
 
 
+def _order(found: re.Match[str], where: str, number: int) -> int:
+    order = int(found[3])
+    if order > MAX_ORDER:
+        raise bad(where, number, f"a block of order {order}; expected 0 to {MAX_ORDER}")
+    return order
+
+
 def _read_free(zone: _Zone, found: re.Match[str], where: str, number: int) -> None:
     pfns = tuple(map(int, found[6].split()))
     if len(pfns) != int(found[5]):
         raise bad(where, number, f"the list says {found[5]} blocks, but {len(pfns)} follow", "copy the whole file")
-    zone.free[int(found[3]), _migratetype(int(found[4]), where, number)] = pfns
+    zone.free[_order(found, where, number), _migratetype(int(found[4]), where, number)] = pfns
 
 
 def _read_nr_free(zone: _Zone, found: re.Match[str], where: str, number: int) -> None:
-    order, count = int(found[3]), int(found[4])
+    order, count = _order(found, where, number), int(found[4])
     listed = sum(len(pfns) for (of_order, _), pfns in zone.free.items() if of_order == order)
     if listed != count:
         raise bad(

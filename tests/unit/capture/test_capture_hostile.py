@@ -146,6 +146,48 @@ def test_an_archive_without_meta_is_refused(tmp_path: Path) -> None:
         Capture.load(pack(tmp_path / "m.tar.xz", [(member("m/a"), b"")]))
 
 
+SMALL = Capture.bundled("amd64-512m")
+TEXTS = [
+    name for name in SMALL.files()
+    if name.startswith(("proc/", "snap/", "sys/", "node/")) or name in ("dmesg.txt", "kcore.txt", "slab.tsv", "meta.json")
+]  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_a_recording_with_a_damaged_file_is_refused_or_read(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(TEXTS))
+    raw = bytearray(SMALL.bytes(name) or b"x")
+    at = data.draw(st.integers(0, len(raw) - 1))
+    special = st.sampled_from([b"9" * 15, b"\xc2\xb2", b"-1", b"\n", b" "])
+    piece = data.draw(st.one_of(st.binary(max_size=20), special))
+    raw[at : at + data.draw(st.integers(0, 200))] = piece
+    kept = {other: SMALL.bytes(other) for other in SMALL.files() if not other.startswith("t_")}
+    try:
+        capture = Capture(archive.MemoryFiles({**kept, name: bytes(raw)}), "x")
+        capture.spec()
+        for moment in ("proc", "snap"):
+            capture.snapshot(moment)
+    except BadInput as error:
+        assert "\n" not in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "zone 0 N start_pfn 0 spanned 9999999999999999\nfree 0 N 0 1 1: 5\n",
+        "zone 0 N start_pfn 0 spanned 8\nfree 0 N 99 1 1: 0\n",
+    ],
+)
+def test_free_lists_of_impossible_sizes_fill_no_memory(text: str) -> None:
+    kept = {name: SMALL.bytes(name) for name in SMALL.files() if not name.startswith(("t_", "snap/"))}
+    capture = Capture(archive.MemoryFiles({**kept, "snap/freelists.after": text.encode()}), "x")
+    try:
+        assert "order" not in capture.snapshot("snap").frame_tables
+    except BadInput as error:
+        assert "a block of order 99" in str(error)  # noqa: PT017
+
+
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_damaged_archive_is_refused_or_read(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:

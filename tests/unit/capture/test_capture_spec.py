@@ -172,6 +172,15 @@ def test_addresses_hidden_from_an_ordinary_user_are_not_taken_for_real() -> None
     assert dict(spec.image).keys() == {"init"}
 
 
+def test_without_the_log_the_firmware_map_of_sysfs_serves() -> None:
+    capture = Capture.bundled("amd64-512m")
+    rows = [f"0x{row.start:x} 0x{row.end - 1:x} {row.kind}" for row in capture.spec().memory]
+    table = "\n".join(rows).replace("usable", "System RAM").replace("reserved", "Reserved") + "\n"
+    spec = rewritten(capture, {"dmesg.txt": None, "sys/firmware_memmap": table}).spec()
+    assert spec.memory == capture.spec().memory
+    assert spec.freed == ()
+
+
 def test_lists_of_cpus() -> None:
     assert cpu_list("0-2,8\n") == (0, 1, 2, 8)
     assert cpu_list("\n") == ()
