@@ -15,16 +15,18 @@ from kmemwidgets.records import BadInput
 #: Longest line that is read. The kernel assembles a line in at most 8 KiB (struct trace_seq).
 MAX_LINE = 16384
 
-_TIME = r"(?:([^\s:]{3,6})\s{1,32})?(\d{1,19}(?:\.\d{1,9})?):\s{1,32}"
+# TASK_COMM_LEN is 16; a byte that is no text stands as four characters.
+_COMM = r"((?:\\x[0-9a-f]{2}|.){1,16}?)"
+_TIME = r"(?:([^\s:]{1,16})\s{1,32})?(\d{1,19}(?:\.\d{1,9})?):\s{1,32}"
 
 # The name stands in 16 columns, whatever it holds; trace-cmd and long names leave the columns.
 # Behind the pid the thread group and behind the cpu the latency flags may stand.
 _TRACE = re.compile(
-    r"(?:(.{16})|\s{0,64}(.{1,64}?))-(\d{1,10})\s{1,32}(?:\((?:\s{0,16}\d{1,10}|-{1,16})\)\s{1,32})?"
+    r"(?:(.{16})|\s{0,64}" + _COMM + r")-(\d{1,10})\s{1,32}(?:\((?:\s{0,16}\d{1,10}|-{1,16})\)\s{1,32})?"
     r"\[(\d{1,5})\]\s{1,32}" + _TIME + r"([^\s:]{1,128}):(?: |$)(.*)"
 )
 _PERF = re.compile(
-    r"\s{0,64}(.{1,64}?)\s{1,32}(-?\d{1,10})(?:/-?\d{1,10})?\s{1,32}"
+    r"\s{0,64}" + _COMM + r"\s{1,32}(-?\d{1,10})(?:/-?\d{1,10})?\s{1,32}"
     r"\[(\d{1,5})\]\s{1,32}" + _TIME + r"(?:\d{1,20}\s{1,32})?([\w-]{1,64}):([^\s:]{1,128}):\s{0,64}(.*)"
 )
 

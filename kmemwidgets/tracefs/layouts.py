@@ -70,7 +70,7 @@ _TABLE: dict[str, tuple[tuple[str, ...], ...]] = {
             f"{_SLAB} {_BYTES} {_NODE}",
         ),
         ("kfree", _SLAB),
-        ("kmem_cache_free", _SLAB + " name={name:s}", _SLAB),
+        ("kmem_cache_free", _SLAB + " name={name:l}", _SLAB),
         (
             "rss_stat",
             "mm_id={mm_id:d} curr={curr:d} type={type:s} size={size:d}B",
@@ -239,7 +239,7 @@ _TABLE: dict[str, tuple[tuple[str, ...], ...]] = {
         ),
     ),
     "pagemap": (
-        ("mm_lru_insertion", "folio={folio:p} pfn={pfn:x} lru={lru:d} flags={flags:s}"),
+        ("mm_lru_insertion", "folio={folio:p} pfn={pfn:x} lru={lru:d} flags={flags:l}"),
         ("mm_lru_activate", "folio={folio:p} pfn={pfn:x}"),
     ),
     "writeback": (

@@ -214,10 +214,11 @@ def read_fields(name: str, text: str) -> dict[str, Any] | None:
     layout = EVENTS.get(name)
     if layout is None:
         return read_pairs(text) if text.startswith("(") else None
-    for form in layout.forms:
-        fields = form.read(text)
-        if fields is not None:
-            return fields
+    for more in (False, True):
+        for form in layout.forms:
+            fields = form.read(text, more=more)
+            if fields is not None:
+                return fields
     return read_fields(name, text.strip()) if text != text.strip() else None
 
 

@@ -6,7 +6,7 @@ A template is the printed text with ``{field:kind}`` where a value stands:
 ``p``     a pointer, as many digits as the machine's pointers have
 ``x``     a number printed as 0x..., ``h`` the same without 0x
 ``d``     a decimal number, possibly negative
-``s``     text up to the next blank (the last field of a template: to its end)
+``s``     text up to the next blank
 ``l``     text to the end of the line
 ``c``     a task's name, which may hold blanks
 ``y``     a symbol with its offset, which may be followed by `` [module]``
@@ -99,7 +99,7 @@ class Template:
         Its fields, in the order printed.
     """
 
-    __slots__ = ("_kinds", "_match", "_pieces", "_read", "names")
+    __slots__ = ("_kinds", "_match", "_match_more", "_pieces", "_read", "names")
 
     def __init__(self, text: str) -> None:
         pieces = re.split(r"\{(\w+):(\w)\}", text)
@@ -108,23 +108,29 @@ class Template:
         self._kinds = tuple(pieces[2::3])
         pattern = re.escape(self._pieces[0])
         for at, kind in enumerate(self._kinds):
-            last = at == len(self._kinds) - 1 and not self._pieces[-1]
-            pattern += f"({_PATTERN['l' if kind == 's' and last else kind]}){re.escape(self._pieces[at + 1])}"
+            pattern += f"({_PATTERN[kind]}){re.escape(self._pieces[at + 1])}"
         self._match = re.compile(pattern).fullmatch
+        self._match_more = re.compile(pattern + r"((?: \w+=\S*)+)").fullmatch
         self._read = tuple((name, _READ[kind]) for name, kind in zip(self.names, self._kinds, strict=True))
 
-    def read(self, text: str) -> dict[str, Any] | None:
-        """Return the fields of an event's text, None where it has another form."""
-        found = self._match(text)
+    def read(self, text: str, *, more: bool = False) -> dict[str, Any] | None:
+        """Return the fields of an event's text, None where it has another form.
+
+        With `more`, pairs may follow that a kernel newer than this template prints.
+        """
+        found = self._match_more(text) if more else self._match(text)
         if found is None:
             return None
         try:
-            return {
+            fields = {
                 name: value if convert is None else convert(value)
-                for (name, convert), value in zip(self._read, found.groups(), strict=True)
+                for (name, convert), value in zip(self._read, found.groups(), strict=False)
             }
         except ValueError:
             return None
+        if more:
+            fields |= read_pairs(found[len(self.names) + 1].strip()) or {}
+        return fields
 
     def write(self, fields: Mapping[str, Any], pointer_digits: int) -> str:
         """Return the text that the kernel prints for these fields (all of `names`)."""

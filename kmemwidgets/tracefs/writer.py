@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from kmemwidgets.records import TraceEvent
 
@@ -25,6 +26,9 @@ _HEADER = """\
 #           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION
 #              | |         |   |||||     |         |
 """
+#: Where an x86-64 kernel without KASLR has the struct page of frame 0, and the size of one: for simulated frames.
+VMEMMAP = 0xFFFF_EA00_0000_0000
+STRUCT_PAGE = 64
 _LINE_ENDS = re.compile(r"[\r\n]")
 
 
@@ -80,12 +84,33 @@ def format_event(event: TraceEvent, *, pointer_digits: int = 16) -> str:
     return _LINE_ENDS.sub("?", f"{task} {time}: {event.name}: {_text(event, pointer_digits)}")
 
 
+def _complete(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what a simulated event leaves out because it follows from the rest."""
+    known = dict(fields)
+    pfn = known.get("pfn")
+    if "page" not in known and isinstance(pfn, int):
+        # The kernel prints a failed attempt as page 0, frame 0.
+        known["page"] = VMEMMAP + STRUCT_PAGE * pfn if pfn >= 0 else 0
+        known["pfn"] = max(pfn, 0)
+    if "pageblock_order" in known and "fallback_order" in known:
+        known.setdefault("fragmenting", int(known["fallback_order"] < known["pageblock_order"]))
+    gfp = known.get("gfp_flags")
+    if isinstance(gfp, int):
+        known["gfp_flags"] = f"{gfp:#x}" if gfp else "none"
+    return known
+
+
 def _text(event: TraceEvent, pointer_digits: int) -> str:
     layout = EVENTS.get(event.name)
     if layout is not None:
         for form in layout.forms:
             if form.names == tuple(event.fields):
                 return form.write(event.fields, pointer_digits)
+        fields = _complete(event.fields)
+        for form in layout.forms:
+            if set(form.names) <= set(fields):
+                rest = {name: value for name, value in fields.items() if name not in form.names}
+                return " ".join(filter(None, (form.write(fields, pointer_digits), write_pairs(rest))))
     if tuple(event.fields) == ("text",):
         return str(event.fields["text"])
     return write_pairs(event.fields)

@@ -6,6 +6,8 @@ import pytest
 
 from kmemwidgets import tracefs
 from kmemwidgets.records import BadInput, TraceEvent
+from kmemwidgets.sim import events
+from kmemwidgets.sim.events import EventLog
 
 ALLOC = (
     "mm_page_alloc: page=ffffea0000234c40 pfn=0x8d31 order=0 migratetype=1 gfp_flags=GFP_HIGHUSER_MOVABLE|__GFP_ZERO"
@@ -111,6 +113,21 @@ def test_fields_of_older_kernels():
     ]
     decimal = only(line("mm_page_free: page=ffffea0000234c40 pfn=36145 order=0"))
     assert decimal.fields["pfn"] == 0x8D31
+
+
+def test_fields_of_newer_kernels():
+    new = "mm_page_free: page=ffffea0000234c40 pfn=0x8d31 order=0 migratetype=1 why=x"
+    trace = tracefs.parse(line(new))
+    assert not trace.unknown
+    assert trace.events[0].fields == {
+        "page": 0xFFFFEA0000234C40,
+        "pfn": 0x8D31,
+        "order": 0,
+        "migratetype": 1,
+        "why": "x",
+    }
+    assert tracefs.format_event(trace.events[0]) == line(new)
+    assert [row[-1] for row in tracefs.scan(line(new))] == [(0x8D31, 0)]
 
 
 def test_call_sites_in_modules_and_empty_gfp_flags():
@@ -270,3 +287,21 @@ def test_decisions_without_a_tracepoint_are_not_printed():
 def test_a_line_feed_in_a_name_makes_no_second_line():
     event = TraceEvent(0, "kmem", "mm_page_free", {"page": 64, "pfn": 1, "order": 0}, time_ns=1, pid=1, comm="a\nb")
     assert "\n" not in tracefs.format_event(event)
+
+
+def test_what_a_simulated_event_leaves_out_is_added():
+    log = EventLog()
+    log.emit((events.ALLOC, 0, 0x8D31, 0, 1, "GFP_KERNEL"))
+    log.emit((events.ALLOC, 0, -1, 9, 1, 0xCC0))
+    log.emit((events.EXTFRAG, 0, 0x9000, 4, 8, 9, 0, 1, 1))
+    log.emit((events.EXPAND, 0, 1, 2, 3, 4))
+    text = tracefs.format(log.since(0))
+    trace = tracefs.parse(text)
+    assert not trace.unknown
+    assert "page=ffffea0000234c40 pfn=0x8d31 order=0" in text
+    alloc, failed, extfrag = trace.events
+    assert alloc.fields["gfp_flags"] == "GFP_KERNEL"
+    assert (failed.fields["page"], failed.fields["pfn"], failed.fields["gfp_flags"]) == (0, 0, "0xcc0")
+    assert extfrag.fields["fragmenting"] == 1
+    assert extfrag.fields["change_ownership"] == 1
+    assert [row[-1][0] for row in tracefs.scan(text)] == [0x8D31, None, 0x9000]
