@@ -287,6 +287,22 @@ _BUDDYPANEL = {
     "buddypanel.scale": "A block's width grows with its order, not with its size.",
 }
 
+_TIMELINE = {
+    "timeline.scrub": "Moment; arrow keys step, Page keys go by a hundred",
+    "timeline.position": "{now} of {length}",
+    "timeline.play": "Play",
+    "timeline.pause": "Pause",
+    "timeline.first": "To the beginning",
+    "timeline.previous": "One moment back",
+    "timeline.next": "One moment forward",
+    "timeline.last": "To the end",
+    "timeline.speed": "Moments a second",
+    "timeline.speed.n": "{speed} a second",
+    "timeline.lines": "What happens around this moment",
+    "timeline.nothing": "Nothing has happened yet.",
+    "timeline.start": "the beginning",
+}
+
 
 #: key -> text
 TEXT = MappingProxyType(
@@ -302,6 +318,7 @@ TEXT = MappingProxyType(
         **_MEMINFOPANEL,
         **_BOOTTIMELINE,
         **_BUDDYPANEL,
+        **_TIMELINE,
     }
 )
 
