@@ -106,7 +106,7 @@ def test_kvmalloc_falls_back() -> None:
     k = general(slub)
     k.vmalloc = Vmalloc(pick(VmallocRules, TABLE, (6, 1)), 1 << 40, 1 << 41, page_alloc=slub.page_alloc)
     assert isinstance(slub.page_alloc, FewPages)
-    slub.page_alloc.next = 170
+    slub.page_alloc.next = 166
     address = k.kvmalloc(128 << 10)
     assert address >> 40 == 1
     assert slub.dmesg == [], "the first try is quiet"

@@ -1,0 +1,210 @@
+"""High memory: frames beyond the direct map of a 32-bit kernel, and the three ways to reach them (mm/highmem.c).
+
+kmap gives a page an address that all cpus see until somebody needs it for another page; kmap_atomic and
+kmap_local give it one of a few addresses of a cpu for a moment; and a user's page table can map it like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kmemwidgets.arch.x86_32 import FIXADDR_TOP, fixed_areas
+from kmemwidgets.records import MachineSpec
+
+from .errors import KernelBug
+from .rules import pick
+from .rules.highmem import TABLE, HighmemRules
+from .rules.layout import has_highmem, page_offset_32, rules_for
+
+PAGE = 4096
+#: Slots of the fixmap before those of short-lived mappings: a hole, debug port, early console, OHCI, local APIC and
+#: 64 I/O APICs (arch/x86/include/asm/fixmap.h, FIX_KMAP_BEGIN).
+FIX_KMAP_BEGIN = 69
+#: CONFIG_PAGE_OFFSET of each way to split 4 GiB between user space and kernel (arch/x86/Kconfig, VMSPLIT_*).
+SPLITS = {
+    "3G/1G": 0xC0000000,
+    "2.75G/1.25G": 0xB0000000,
+    "2G/2G": 0x80000000,
+    "1.875G/2.125G": 0x78000000,
+    "1G/3G": 0x40000000,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Low memory of one split. Bytes."""
+
+    name: str
+    page_offset: int
+    lowmem: int
+
+
+def splits(spec: MachineSpec) -> tuple[Split, ...]:
+    """Return how much memory has a place in the direct map, for each split that a kernel can be built with."""
+    lowmem = rules_for(spec).x86_32_lowmem
+    return tuple(Split(name, offset, lowmem(spec, offset)) for name, offset in SPLITS.items())
+
+
+def fix_to_virt(slot: int) -> int:
+    """Return the address of a slot of the fixmap; they grow downward (__fix_to_virt)."""
+    return FIXADDR_TOP - slot * PAGE
+
+
+class Highmem:
+    """The high memory of one machine.
+
+    Parameters
+    ----------
+    spec : MachineSpec
+        An x86-32 machine.
+    max_low_pfn : int, optional
+        First frame without an address; what the split leaves if not given.
+
+    Attributes
+    ----------
+    pkmap_count : list of int
+        Of each slot of kmap: 0 free; 1 free, but perhaps still in a TLB; n used n - 1 times.
+    pkmap_pfn : list of int
+        The frame in each slot, -1 for none.
+    last : int
+        Slot that was given last (last_pkmap_nr).
+    flushes : int
+        How often slots were taken back and the TLBs flushed.
+    stacks : dict of int to list of (int, int)
+        Short-lived mappings, the newest last: slot in the cpu's part of the fixmap and frame; by cpu, or by task where
+        they belong to it.
+    """
+
+    def __init__(self, spec: MachineSpec, max_low_pfn: int | None = None) -> None:
+        if not has_highmem(spec):
+            raise ValueError("this kernel is built without high memory")
+        self.rules = pick(HighmemRules, TABLE, spec.kernel)
+        layout = rules_for(spec)
+        self.cpus = spec.cpus
+        self.page_offset = page_offset_32(spec)
+        low = layout.x86_32_lowmem(spec, self.page_offset) // PAGE
+        self.max_low_pfn = low if max_low_pfn is None else max_low_pfn
+        self.kmap_slots = layout.kmap_slots
+        areas = fixed_areas(nr_cpus=int(spec.option("CONFIG_NR_CPUS") or 8), pae=spec.pae, kmap_slots=layout.kmap_slots)
+        self.pkmap_base = areas.pkmap_base
+        slots = self.rules.pkmap_slots(spec.pae)
+        self.pkmap_count = [0] * slots
+        self.pkmap_pfn = [-1] * slots
+        self.last = 0
+        self.flushes = 0
+        self.stacks: dict[int, list[tuple[int, int]]] = {}
+
+    def page_address(self, pfn: int) -> int:
+        """Return a page's address: the direct map's, or kmap's while it has one; 0 for none."""
+        if pfn < self.max_low_pfn:
+            return self.page_offset + pfn * PAGE
+        return self._pkmap_address(self.pkmap_pfn.index(pfn)) if pfn in self.pkmap_pfn else 0
+
+    def _pkmap_address(self, slot: int) -> int:
+        return self.pkmap_base + slot * PAGE
+
+    # --- kmap -----------------------------------------------------------------------------------
+
+    def kmap(self, pfn: int) -> int:
+        """Give a page an address (kmap_high); returns 0 where the task would sleep until somebody calls kunmap."""
+        address = self.page_address(pfn)
+        if pfn < self.max_low_pfn:
+            return address
+        if not address:
+            slot = self._free_slot()
+            if slot < 0:
+                return 0
+            self.pkmap_count[slot], self.pkmap_pfn[slot] = 1, pfn
+            address = self._pkmap_address(slot)
+        self.pkmap_count[(address - self.pkmap_base) // PAGE] += 1
+        return address
+
+    def _free_slot(self) -> int:
+        """Look for a slot behind the last one; with each wrap unused ones are taken back (map_new_virtual)."""
+        slots = len(self.pkmap_count)
+        left = slots
+        while left:
+            self.last = (self.last + 1) % slots
+            if self.last == 0:
+                self.flush_all_zero_pkmaps()
+                left = slots
+                if all(self.pkmap_count):
+                    return -1
+            if not self.pkmap_count[self.last]:
+                return self.last
+            left -= 1
+        return -1
+
+    def flush_all_zero_pkmaps(self) -> None:
+        """Take back every slot that nobody uses, and flush it from the TLBs."""
+        for slot, count in enumerate(self.pkmap_count):
+            if count == 1:
+                self.pkmap_count[slot], self.pkmap_pfn[slot] = 0, -1
+        self.flushes += 1
+
+    def kunmap(self, pfn: int) -> None:
+        """Give an address of kmap up (kunmap_high); the page keeps it until the next flush.
+
+        Raises
+        ------
+        KernelBug
+            Where the page has none, or nobody uses it; nothing has changed then.
+        """
+        if pfn < self.max_low_pfn:
+            return
+        slot = self.pkmap_pfn.index(pfn) if pfn in self.pkmap_pfn else -1
+        if slot < 0 or self.pkmap_count[slot] < 2:
+            raise KernelBug("kernel BUG at mm/highmem.c! kunmap_high")
+        self.pkmap_count[slot] -= 1
+
+    # --- kmap_atomic and kmap_local ---------------------------------------------------------------
+
+    def kmap_local(self, pfn: int, cpu: int = 0, task: int = 0) -> int:
+        """Give a page an address of this cpu for a moment (kmap_atomic before 5.11).
+
+        Raises
+        ------
+        KernelBug
+            Where all slots are taken.
+        """
+        if pfn < self.max_low_pfn:
+            return self.page_offset + pfn * PAGE
+        stack = self.stacks.setdefault(self._owner(cpu, task), [])
+        if len(stack) >= self.kmap_slots:
+            raise KernelBug("kernel BUG at mm/highmem.c! no slot left for a short-lived mapping")
+        stack.append((len(stack), pfn))
+        return self.local_address(len(stack) - 1, cpu)
+
+    def local_address(self, slot: int, cpu: int) -> int:
+        """Return the address of a cpu's slot for short-lived mappings."""
+        return fix_to_virt(FIX_KMAP_BEGIN + slot + self.kmap_slots * cpu)
+
+    def kunmap_local(self, address: int, cpu: int = 0, task: int = 0) -> None:
+        """Give the newest short-lived mapping up; they must go in reverse order (kunmap_local_indexed).
+
+        Raises
+        ------
+        KernelBug
+            For another one; nothing has changed then.
+        """
+        if self.page_offset <= address < self.page_offset + self.max_low_pfn * PAGE:
+            return
+        stack = self.stacks.get(self._owner(cpu, task), [])
+        if not stack or self.local_address(stack[-1][0], cpu) != address & -PAGE:
+            raise KernelBug(f"WARNING: at mm/highmem.c kunmap_local_indexed: {address:#x} is not the newest mapping")
+        stack.pop()
+
+    def _owner(self, cpu: int, task: int) -> int:
+        return task if self.rules.slots_of_task else cpu
+
+    def save(self) -> tuple[Any, ...]:
+        """Return the state as plain tuples."""
+        stacks = tuple((owner, tuple(stack)) for owner, stack in self.stacks.items())
+        return (tuple(self.pkmap_count), tuple(self.pkmap_pfn), self.last, self.flushes, stacks)
+
+    def load(self, saved: tuple[Any, ...]) -> None:
+        """Go back to what `save` returned."""
+        counts, pfns, self.last, self.flushes, stacks = saved
+        self.pkmap_count, self.pkmap_pfn = list(counts), list(pfns)
+        self.stacks = {owner: list(stack) for owner, stack in stacks}

@@ -1,0 +1,41 @@
+"""High memory on x86-32: how a page without an address of its own is reached for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .table import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class HighmemRules:
+    """What differs between kernels.
+
+    Attributes
+    ----------
+    pkmap_slots : callable (pae) -> slots
+        Addresses of kmap (LAST_PKMAP): one page table's.
+    slots_of_task : bool
+        Whether short-lived mappings are a stack of the task, so that it may be moved to another cpu with them
+        (kmap_local), or of the cpu (kmap_atomic).
+    """
+
+    pkmap_slots: Callable[[bool], int]
+    slots_of_task: bool
+
+
+TABLE: tuple[Rule, ...] = (
+    Rule(
+        "pkmap_slots", (2, 4), lambda pae: 512 if pae else 1024,
+        "kmap has the addresses of one page table", "arch/x86/include/asm/highmem.h, LAST_PKMAP", ("source",),
+    ),
+    Rule(
+        "slots_of_task", (2, 4), False, "short-lived mappings belong to the cpu, and nobody may be moved meanwhile",
+        "mm/highmem.c, kmap_atomic", ("source",),
+    ),
+    Rule(
+        "slots_of_task", (5, 11), True, "short-lived mappings belong to the task and go where it goes",
+        "mm/highmem.c, __kmap_local_pfn_prot", ("source",),
+    ),
+)  # fmt: skip
