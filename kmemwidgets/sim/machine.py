@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +16,8 @@ from kmemwidgets.records import (
     FrameInfo,
     FrameTable,
     MachineSpec,
+    SlabInfo,
+    SlabObject,
     Snapshot,
     format_version,
 )
@@ -25,6 +28,8 @@ from .describe import check_spec, describe
 from .frames import ChangeLog, Frames
 from .gfp import GFP_KERNEL, parse_gfp
 from .history import Command, History, read_commands
+from .objects import COMMANDS as OBJECT_COMMANDS
+from .objects import KernelObjects
 from .presets import preset
 from .rules.layout import virtual_layout
 from .unchecked import unchecked_rules
@@ -36,7 +41,7 @@ FORMAT = "kmemwidgets machine 1"
 MOST_SAVED = 1 << 28
 
 #: Verbs that change the machine, in the log of commands.
-COMMANDS = frozenset({"alloc_pages", "free_pages", "sysctl"})
+COMMANDS = frozenset({"alloc_pages", "free_pages", "sysctl"}) | OBJECT_COMMANDS
 
 
 class Page(int):
@@ -76,6 +81,7 @@ class Machine:
         self._spec = spec
         self.seed = seed
         self._booted = boot_steps.boot(spec)
+        self.objects = KernelObjects(spec, self.page_alloc, usable_memory(spec), tuple(self._booted.node_order), seed)
         self._frames = Frames(self.page_alloc, [(entry.start_pfn, entry.end_pfn) for entry in self._booted.memory])
         self._frames.look()
         self._changes = ChangeLog()
@@ -170,7 +176,7 @@ class Machine:
     @property
     def verbs(self) -> Mapping[str, Callable[..., Any]]:
         """What can be done to it, by name."""
-        names = ("alloc_pages", "free_pages", "sysctl", "undo", "redo", "reset", "goto")
+        names = (*sorted(COMMANDS), "undo", "redo", "reset", "goto")
         return MappingProxyType({name: getattr(self, name) for name in names})
 
     def alloc_pages(
@@ -212,6 +218,90 @@ class Machine:
         """Write a sysctl of vm/: min_free_kbytes, watermark_scale_factor, lowmem_reserve_ratio ..."""
         self._do("sysctl", name.removeprefix("vm."), str(value))
 
+    def kmem_cache_init(self) -> None:
+        """Boot the slab allocator, kmalloc and vmalloc; nothing where they are there.
+
+        The verbs below do it when they are first called: until then the buddy lists are as the hand-over left them.
+        """
+        if not self.objects.up:
+            self._do("kmem_cache_init")
+
+    def kmalloc(self, size: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
+        """Allocate `size` bytes; returns the address, 16 (ZERO_SIZE_PTR) for none, None where the kernel refuses."""
+        return self._do_with_objects("kmalloc", size, self._gfp(gfp), cpu) or None
+
+    def kfree(self, address: int, cpu: int = 0) -> None:
+        """Give back what kmalloc gave; what is no such address raises KernelBug."""
+        self._do_with_objects("kfree", address, cpu)
+
+    def kmem_cache_create(
+        self, name: str, size: int, align: int = 0, flags: Sequence[str] | str = (), ctor: str = "", usersize: int = 0
+    ) -> str:
+        """Make a slab cache, or share one that serves as well; returns the name of the one that does.
+
+        Parameters
+        ----------
+        name : str
+        size, align, usersize : int
+            Bytes.
+        flags : sequence of str
+            As /sys/kernel/slab names them: "hwcache_align", "reclaim_account", "red_zone", "poison", "store_user" ...
+        ctor : str
+            Name of a constructor.
+        """
+        words = flags if isinstance(flags, str) else ",".join(flags)
+        made: str = self._do_with_objects("kmem_cache_create", name, size, align, words, ctor, usersize)
+        return made
+
+    def kmem_cache_destroy(self, cache: str) -> None:
+        """Take a cache away."""
+        self._do_with_objects("kmem_cache_destroy", cache)
+
+    def kmem_cache_alloc(self, cache: str, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
+        """Take an object of a cache; None where there is no memory."""
+        return self._do_with_objects("kmem_cache_alloc", cache, self._gfp(gfp), cpu) or None
+
+    def kmem_cache_free(self, cache: str, address: int, cpu: int = 0) -> None:
+        """Give an object back."""
+        self._do_with_objects("kmem_cache_free", cache, address, cpu)
+
+    def kmem_cache_shrink(self, cache: str, cpu: int = 0) -> int:
+        """Give a cache's empty slabs back; returns how many it has left."""
+        left: int = self._do_with_objects("kmem_cache_shrink", cache, cpu)
+        return left
+
+    def vmalloc(self, size: int, cpu: int = 0) -> int | None:
+        """Allocate pages that are contiguous in addresses only; None where the kernel refuses."""
+        return self._do_with_objects("vmalloc", size, cpu) or None
+
+    def vfree(self, address: int, cpu: int = 0) -> None:
+        """Give back what vmalloc gave."""
+        self._do_with_objects("vfree", address, cpu)
+
+    def write_memory(self, address: int, data: bytes | str) -> None:
+        """Write through a pointer into slab memory, as right or wrong code would; a str is hexadecimal digits."""
+        self._do_with_objects("write_memory", address, data if isinstance(data, str) else data.hex())
+
+    def slabs(self, cache: str, most: int = 200) -> tuple[SlabInfo, ...]:
+        """Return a cache's slabs one by one: the cpus' first, then partial ones, then full ones."""
+        return self.objects.slabs(cache, most)
+
+    def slab_object(self, address: int) -> SlabObject:
+        """Return the object at an address, with its bytes."""
+        return self.objects.slab_object(address)
+
+    @property
+    def dmesg(self) -> tuple[str, ...]:
+        """What the kernel would have printed about objects and areas."""
+        return self.objects.dmesg
+
+    def _gfp(self, gfp: int | str) -> int:
+        return parse_gfp(gfp, self._spec.kernel) if isinstance(gfp, str) else int(gfp)
+
+    def _do_with_objects(self, name: str, *arguments: Any) -> Any:
+        self.kmem_cache_init()
+        return self._do(name, *arguments)
+
     def _do(self, name: str, *arguments: Any) -> Any:
         """Carry a command out, take it down, and tell whoever listens."""
         command = (name, arguments)
@@ -222,6 +312,8 @@ class Machine:
 
     def _run(self, command: Command) -> Any:
         name, arguments = command
+        if name in OBJECT_COMMANDS:
+            return self.objects.run(name, arguments)
         if name == "sysctl":
             self.reserves.write(*arguments)
             self.page_alloc.setup_per_cpu_pageset()
@@ -259,30 +351,32 @@ class Machine:
         self.goto(0)
 
     def _save(self) -> Any:
-        return self.reserves.save(), self.page_alloc.save()
+        return self.reserves.save(), self.page_alloc.save(), self.objects.save()
 
     def _load(self, saved: Any | None) -> None:
         if saved is None:
             # Booting again is faster than keeping a copy of what boot left.
             fresh = boot_steps.boot(self._spec)
-            saved = fresh.reserves.save(), fresh.page_alloc.save()
-        reserves, page_alloc = saved
+            saved = fresh.reserves.save(), fresh.page_alloc.save(), None
+        reserves, page_alloc, objects = saved
         self.reserves.load(reserves)
         # Last, because a zone's boost is the page allocator's.
         self.page_alloc.load(page_alloc)
+        self.objects.load(objects)
 
     # A source, like a recording
 
     def snapshot(self) -> Snapshot:
         """Return the whole state now."""
         self._look()
-        return view.snapshot(
+        shown = view.snapshot(
             self._spec,
             self._booted,
             self._frames.table(),
             time_ns=self.now,
             layout=virtual_layout(self._spec, usable_memory(self._spec)),
         )
+        return replace(shown, slabs=self.objects.caches(), vmalloc=self.objects.areas()) if self.objects.up else shown
 
     def frame_table(self, kind: str = "flags") -> FrameTable | None:
         """Return all frames as they are now; `codes` are live. None for a kind that isn't kept."""
@@ -300,7 +394,11 @@ class Machine:
         """Return what changed after sequence number `since`."""
         self._look()
         ranges = self._changes.since(since)
-        what = frozenset() if ranges == () and since == self._changes.seq else frozenset({"zones", "meminfo", "events"})
+        what = (
+            frozenset()
+            if ranges == () and since == self._changes.seq
+            else frozenset({"zones", "meminfo", "slabs", "vmalloc", "events"})
+        )
         return Changes(self._changes.seq, ranges, what)
 
     def _look(self) -> None:

@@ -72,6 +72,8 @@ class SlabPanel(KmemWidget):
 
     def __init__(self, source: object, /, *, cache: str = "", **options: Any) -> None:
         super().__init__(source, **options)
+        if not self.snapshot.slabs and "kmem_cache_init" in self.source.verbs:
+            self.source.verbs["kmem_cache_init"]()
         if not self.snapshot.slabs:
             raise BadInput(
                 f"{self.snapshot.name} doesn't show its slab caches", todo="record it as root, or paste /proc/slabinfo"

@@ -63,6 +63,8 @@ class VmallocPanel(KmemWidget):
 
     def __init__(self, source: object, /, **options: Any) -> None:
         super().__init__(source, **options)
+        if self.snapshot.vmalloc is None and "kmem_cache_init" in self.source.verbs:
+            self.source.verbs["kmem_cache_init"]()
         if self.snapshot.vmalloc is None:
             raise BadInput(
                 f"{self.snapshot.name} doesn't show vmalloc's areas",

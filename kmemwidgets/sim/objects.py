@@ -1,0 +1,207 @@
+"""The allocators above the page allocator, as one machine has them: SLUB, kmalloc, vmalloc.
+
+They are booted by the first request that needs them, so that the buddy lists of a machine that
+nobody asked for objects are still as the hand-over left them. Caches are named by name, and all
+arguments are plain, as a log of commands needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kmemwidgets.records import MachineSpec, SlabCacheInfo, SlabInfo, SlabObject, VmallocArea
+
+from . import slub_debug, slub_init, slub_view
+from .kmalloc import Kmalloc
+from .rules import pick
+from .rules.layout import address_space
+from .rules.vmalloc import TABLE, VmallocRules
+from .slub import Slub
+from .slub_pages import Pages
+from .vmalloc import Vmalloc
+
+#: The commands of this module, each a method that takes plain arguments.
+COMMANDS = frozenset(
+    {
+        "kmem_cache_init", "kmem_cache_create", "kmem_cache_destroy", "kmem_cache_alloc", "kmem_cache_free",
+        "kmem_cache_shrink", "kmalloc", "kfree", "vmalloc", "vfree", "write_memory",
+    }
+)  # fmt: skip
+
+
+class KernelObjects:
+    """SLUB, kmalloc and vmalloc of one machine.
+
+    Parameters
+    ----------
+    spec : MachineSpec
+    page_alloc : Pages
+    memory : sequence of (int, int)
+        RAM that the kernel uses, bytes, ascending.
+    nodes : tuple of int
+        Nodes with memory.
+    seed : int
+        The machine's.
+
+    Attributes
+    ----------
+    slub : Slub or None
+        None until `kmem_cache_init`.
+    area : Vmalloc or None
+        The same for vmalloc.
+    """
+
+    def __init__(
+        self, spec: MachineSpec, page_alloc: Pages, memory: Sequence[tuple[int, int]], nodes: tuple[int, ...], seed: int
+    ) -> None:
+        self._spec = spec
+        self._page_alloc = page_alloc
+        self._memory = memory
+        self._nodes = nodes
+        self._seed = seed
+        self.slub: Slub | None = None
+        self.area: Vmalloc | None = None
+
+    @property
+    def up(self) -> bool:
+        """Whether the slab allocator and vmalloc are there."""
+        return self.slub is not None
+
+    def run(self, name: str, arguments: Sequence[Any]) -> Any:
+        """Carry out a command."""
+        return getattr(self, name)(*arguments)
+
+    # Commands
+
+    def kmem_cache_init(self) -> None:
+        """Boot vmalloc, SLUB and kmalloc's caches; nothing where they are there."""
+        if self.slub is not None:
+            return
+        space = address_space(self._spec, self._memory)
+        bounds = space.area("vmalloc")
+        page = self._spec.page_size
+        offset = space.page_offset - space.phys_offset
+        self.area = Vmalloc(
+            pick(VmallocRules, TABLE, self._spec.kernel),
+            bounds.start,
+            bounds.end,
+            page_alloc=self._page_alloc,
+            cpus=self._spec.cpus,
+            page_size=page,
+            word=space.bits // 8,
+            total_pages=sum(end - start for start, end in self._memory) // page,
+            page_offset=offset,
+        )
+        self.slub = slub_init.slab_allocator(
+            self._spec, self._page_alloc, page_offset=offset, vmalloc=self.area, nodes=self._nodes, seed=self._seed
+        )
+
+    def kmem_cache_create(
+        self, name: str, size: int, align: int = 0, flags: str = "", ctor: str = "", usersize: int = 0
+    ) -> str:
+        """Make a cache, or share one; returns the name of the cache that serves."""
+        words = [word for word in flags.replace(",", " ").split() if word]
+        return self._slub.kmem_cache_create(name, size, align, words, ctor, usersize).name
+
+    def kmem_cache_destroy(self, cache: str) -> None:
+        """Take a cache away."""
+        self._slub.kmem_cache_destroy(self._cache(cache))
+
+    def kmem_cache_alloc(self, cache: str, gfp: int, cpu: int = 0) -> int:
+        """Take an object; 0 where there are no pages."""
+        return self._slub.kmem_cache_alloc(self._cache(cache), gfp, cpu)
+
+    def kmem_cache_free(self, cache: str, address: int, cpu: int = 0) -> None:
+        """Give an object back."""
+        self._slub.kmem_cache_free(self._cache(cache), address, cpu)
+
+    def kmem_cache_shrink(self, cache: str, cpu: int = 0) -> int:
+        """Give empty slabs back; returns how many are left."""
+        return self._slub.kmem_cache_shrink(self._cache(cache), cpu)
+
+    def kmalloc(self, size: int, gfp: int, cpu: int = 0) -> int:
+        """Allocate any size; 0 where the kernel refuses."""
+        return self._general.kmalloc(size, gfp, cpu)
+
+    def kfree(self, address: int, cpu: int = 0) -> None:
+        """Give back what kmalloc gave."""
+        self._general.kfree(address, cpu)
+
+    def vmalloc(self, size: int, cpu: int = 0) -> int:
+        """Allocate pages that are contiguous in addresses only; 0 where the kernel refuses."""
+        return self._area.vmalloc(size, cpu=cpu)
+
+    def vfree(self, address: int, cpu: int = 0) -> None:
+        """Give an area back."""
+        self._area.vfree(address, cpu)
+
+    def write_memory(self, address: int, data: str) -> None:
+        """Write bytes (hexadecimal digits) through a pointer into slab memory, right or wrong."""
+        slub_debug.write(self._slub, address, bytes.fromhex(data))
+
+    # Looking
+
+    def caches(self) -> tuple[SlabCacheInfo, ...] | None:
+        """Return all caches, None before `kmem_cache_init`."""
+        return None if self.slub is None else tuple(cache.info() for cache in self.slub.slab_caches)
+
+    def areas(self) -> tuple[VmallocArea, ...] | None:
+        """Return all areas, None before `kmem_cache_init`."""
+        return None if self.area is None else (*self.area.areas(), *self.area.unpurged())
+
+    def slabs(self, cache: str, most: int = 200) -> tuple[SlabInfo, ...]:
+        """Return a cache's slabs, one by one."""
+        return slub_view.slabs_of(self._slub, cache, most)
+
+    def slab_object(self, address: int) -> SlabObject:
+        """Return the object at an address with its bytes."""
+        return slub_view.slab_object(self._slub, address)
+
+    @property
+    def dmesg(self) -> tuple[str, ...]:
+        """What the kernel would have printed about objects and areas."""
+        return (*(self.slub.dmesg if self.slub else ()), *(self.area.dmesg if self.area else ()))
+
+    # Keeping
+
+    def save(self) -> tuple[Any, ...] | None:
+        """Return the state, None before `kmem_cache_init`."""
+        if self.slub is None or self.area is None:
+            return None
+        return self.slub, slub_init.save(self.slub), self.area, self.area.save()
+
+    def load(self, saved: tuple[Any, ...] | None) -> None:
+        """Go back to a state that `save` returned."""
+        if saved is None:
+            self.slub = self.area = None
+            return
+        self.slub, objects, self.area, areas = saved
+        slub_init.load(self.slub, objects)
+        self.area.load(areas)
+
+    # Inside
+
+    @property
+    def _slub(self) -> Slub:
+        if self.slub is None:
+            raise ValueError("the slab allocator is not up yet: call kmem_cache_init() first")
+        return self.slub
+
+    @property
+    def _general(self) -> Kmalloc:
+        general = self._slub.general
+        assert general is not None
+        return general
+
+    @property
+    def _area(self) -> Vmalloc:
+        if self.area is None:
+            raise ValueError("vmalloc is not up yet: call kmem_cache_init() first")
+        return self.area
+
+    def _cache(self, name: str) -> Any:
+        try:
+            return self._slub.find_cache(name)
+        except KeyError:
+            raise ValueError(f"no cache {name!r}") from None

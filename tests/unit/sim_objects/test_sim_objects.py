@@ -1,0 +1,114 @@
+"""The verbs for kernel objects: logged, undone, saved; what is wrong is refused and changes nothing."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kmemwidgets import Machine
+from kmemwidgets.sim.errors import KernelBug
+from kmemwidgets.sim.slub_init import check
+
+KINDS = (
+    {"memory": "256M"},
+    {"memory": "256M", "kernel": "5.6"},
+    {"memory": "256M", "kernel": "6.18"},
+    {"memory": "256M", "arch": "arm64"},
+    {"memory": "256M", "arch": "x86_32"},
+    {"memory": "256M", "arch": "arm"},
+)
+
+
+def state(machine):
+    shown = machine.snapshot()
+    return shown.slabs, shown.vmalloc, bytes(shown.frames.codes), [zone.free for zone in shown.zones]
+
+
+def test_nothing_is_taken_before_somebody_asks_for_an_object():
+    machine = Machine.boot(memory="256M")
+    free = sum(zone.free for zone in machine.snapshot().zones)
+    assert machine.snapshot().slabs is None
+    machine.kmalloc(100)
+    assert sum(zone.free for zone in machine.snapshot().zones) < free
+    assert [name for name, *_ in machine.history.commands] == ["kmem_cache_init", "kmalloc"]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_any_moment_comes_back(kind):
+    machine = Machine.boot(**kind)
+    cache = machine.kmem_cache_create("thing", 200)
+    held = [machine.kmem_cache_alloc(cache) for _ in range(40)]
+    moments = {machine.now: state(machine)}
+    area = machine.vmalloc(30000)
+    for address in held[::3]:
+        machine.kmem_cache_free(cache, address)
+    moments[machine.now] = state(machine)
+    machine.vfree(area)
+    machine.kfree(machine.kmalloc(5000))
+    moments[machine.now] = state(machine)
+    for now in sorted(moments, reverse=True):
+        machine.goto(now)
+        assert state(machine) == moments[now]
+    machine.goto(0)
+    assert machine.snapshot().slabs is None
+    machine.goto(max(moments))
+    assert state(machine) == moments[max(moments)]
+    assert check(machine.objects.slub) == []
+
+
+def test_a_saved_machine_has_the_same_objects(tmp_path):
+    machine = Machine.boot(memory="256M", seed=7)
+    pointer = machine.kmalloc(100, "GFP_KERNEL|__GFP_ZERO")
+    machine.write_memory(pointer, b"hello")
+    machine.save(tmp_path / "m.json")
+    again = Machine.load(tmp_path / "m.json")
+    assert state(again) == state(machine)
+    assert again.slab_object(pointer).data[:5] == b"hello"
+
+
+def test_the_kernels_answers_to_what_is_wrong():
+    machine = Machine.boot(memory="256M")
+    pointer = machine.kmalloc(100)
+    assert machine.kmalloc(0) == 16
+    machine.kfree(16)
+    assert machine.kmalloc(5 << 20) is None
+    before, now = state(machine), machine.now
+    with pytest.raises(KernelBug):
+        machine.kfree(pointer + 8 - 0x10000000)
+    with pytest.raises(ValueError, match="no cache 'none'"):
+        machine.kmem_cache_alloc("none")
+    with pytest.raises(KernelBug):
+        machine.vfree(0xFFFFC90000001000)
+    assert state(machine) == before
+    assert machine.now == now
+
+
+def test_slub_debug_reports_a_write_past_the_end():
+    machine = Machine.boot(memory="256M", cmdline="slub_debug=FZPU")
+    pointer = machine.kmalloc(64)
+    machine.write_memory(pointer + 64, b"\x00")
+    machine.kfree(pointer)
+    report = "\n".join(machine.dmesg)
+    assert "BUG kmalloc-64" in report
+    assert "Redzone overwritten" in report
+    assert f"{pointer:016x}" in report
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9000), st.booleans()), max_size=60), st.sampled_from(KINDS))
+def test_no_byte_is_handed_out_twice(requests, kind):
+    machine = Machine.boot(**kind)
+    held = {}
+    for size, give_back in requests:
+        if give_back and held:
+            machine.kfree(held.pop(min(held))[0])
+            continue
+        pointer = machine.kmalloc(size)
+        if size:
+            held[pointer] = (pointer, size)
+    spans = sorted((start, start + size) for start, size in held.values())
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
+    assert check(machine.objects.slub) == [] if machine.objects.up else True
