@@ -52,30 +52,30 @@ def _power_of_two(size: int) -> int:
 TABLE: tuple[Rule, ...] = (
     Rule(
         "min_size", (5, 6), lambda arch: _DMA_MINALIGN.get(arch, 8),
-        "no object shares a cache line that a device writes",
+        "No object shares a cache line that a device writes, so arm64 begins at 128 bytes, arm at 64, x86 at 8.",
         "include/linux/slab.h, KMALLOC_MIN_SIZE", ("recording:6.1",),
     ),
     Rule(
         "min_size", (6, 5), lambda arch: {**_DMA_MINALIGN, "arm64": 8}.get(arch, 8),
-        "arm64 bounces small buffers instead",
+        "arm64 copies small buffers that a device writes, and begins at 8 bytes.",
         "arch/arm64/include/asm/cache.h, ARCH_KMALLOC_MINALIGN", ("source",),
     ),
     Rule(
         "align", (5, 6), _power_of_two,
-        "powers of two are aligned to their size",
+        "Objects of a power-of-two size are aligned to it.",
         "mm/slab_common.c, create_kmalloc_cache", ("recording:6.1",),
     ),
     Rule(
         "align", (6, 11), lambda size: size & -size,
-        "every cache is aligned to the largest power of two that divides its size",
+        "Objects are aligned to the largest power of two that divides their size.",
         "mm/slab_common.c, create_kmalloc_cache", ("recording:6.12", "oracle:real_kernel_slub_caches"),
     ),
     Rule(
-        "kinds", (5, 6), ("normal", "reclaim", "dma"), "reclaimable and DMA memory have caches of their own",
+        "kinds", (5, 6), ("normal", "reclaim", "dma"), "Reclaimable memory and memory for DMA have caches of their own.",
         "mm/slab_common.c, kmalloc_info",
     ),
     Rule(
-        "kinds", (5, 14), ("normal", "cgroup", "reclaim", "dma"), "so has memory that is charged to a cgroup",
+        "kinds", (5, 14), ("normal", "cgroup", "reclaim", "dma"), "Memory that is charged to a control group has caches of its own too.",
         "mm/slab_common.c, kmalloc_info", ("recording:6.1", "recording:6.12"),
     ),
     Rule(
@@ -83,19 +83,19 @@ TABLE: tuple[Rule, ...] = (
         "kinds are made in another order, random copies next to the normal ones",
         "include/linux/slab.h, enum kmalloc_cache_type", ("recording:6.12",),
     ),
-    Rule("random_copies", (5, 6), 0, "one set for all callers", "mm/slab_common.c, kmalloc_info"),
+    Rule("random_copies", (5, 6), 0, "There is one set of caches for all callers.", "mm/slab_common.c, kmalloc_info"),
     Rule(
-        "random_copies", (6, 6), 15, "15 further copies of the normal caches, chosen by the caller's address",
+        "random_copies", (6, 6), 15, "The normal caches have 15 further copies, chosen by the caller's address.",
         "include/linux/slab.h, kmalloc_type", ("source",),
     ),
-    Rule("buckets", (5, 6), (), "no caller has caches of its own", "mm/slab_common.c"),
+    Rule("buckets", (5, 6), (), "No caller has caches of its own.", "mm/slab_common.c"),
     Rule(
         "buckets", (6, 11), ("memdup_user", "msg_msg"),
-        "sizes that user space controls have caches of their own",
+        "Callers whose sizes user space controls have caches of their own.",
         "mm/slab_common.c, kmem_buckets_create", ("recording:6.12", "oracle:real_kernel_slub_caches"),
     ),
     Rule(
-        "max_cache_pages", (5, 6), 2, "SLUB's largest cache holds two pages",
+        "max_cache_pages", (5, 6), 2, "SLUB's largest cache has objects of two pages.",
         "include/linux/slab.h, KMALLOC_MAX_CACHE_SIZE", ("recording:6.1", "recording:6.12"),
     ),
     Rule(
