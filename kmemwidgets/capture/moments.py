@@ -34,11 +34,13 @@ from kmemwidgets.records import (
     FreeArea,
     NodeInfo,
     PerCpuPages,
+    Region,
     SlabCacheInfo,
     Snapshot,
     ZoneInfo,
 )
 
+from .address_ranges import address_ranges
 from .description import cpu_list, log_of, numbers
 from .slabs import caches_of, described, slab_rows
 
@@ -181,6 +183,7 @@ class _Builder:
             vmalloc=areas.areas if areas else None,
             iomem=ranges.regions if ranges else None,
             swaps=in_use.areas if in_use else None,
+            layout=self._layout(spec.arch),
             pageblock_order=order,
             files=tuple(self.files),
             instant=self.moment.name not in _READ_IN_TURN,
@@ -212,6 +215,12 @@ class _Builder:
             return None
         self.files.append(path)
         return kpagecount.parse(self.capture.bytes(path), f"{self.capture.name}/{path}")
+
+    def _layout(self, arch: str) -> tuple[Region, ...] | None:
+        if not self.capture.has("kcore.txt"):
+            return None
+        self.files.append("kcore.txt")
+        return address_ranges(self.capture.text("kcore.txt"), arch)
 
     def _swaps(self) -> swaps.Swaps | None:
         folder, _, when = self.moment.name.partition("/")

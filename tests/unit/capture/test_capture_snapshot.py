@@ -89,6 +89,41 @@ def test_slab_caches_have_what_sysfs_says(capture: Capture) -> None:
     assert merged.name not in merged.aliases
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "amd64-2g-numa2",
+            [
+                ("direct map", 0xFFFF8C5A00001000),
+                ("direct map", 0xFFFF8C5A00100000),
+                ("vmalloc", 0xFFFFD35A40000000),
+                ("vmemmap", 0xFFFFFCB7C0000000),
+                ("vmemmap", 0xFFFFFCB7C0004000),
+                ("kernel text", 0xFFFFFFFF85800000),
+                ("modules", 0xFFFFFFFFC0000000),
+            ],
+        ),
+        ("i386-pae-2g", [("direct map", 0xC0000000), ("vmalloc", 0xF77FE000)]),
+        (
+            "arm64-1g",
+            [
+                ("direct map", 0xFFFF000000000000),
+                ("modules", 0xFFFF800000000000),
+                ("kernel text", 0xFFFF800008000000),
+                ("vmalloc", 0xFFFF800008000000),
+                ("vmemmap", 0xFFFFFC0000000000),
+            ],
+        ),
+    ],
+)
+def test_the_address_layout_is_named(name: str, expected: list[tuple[str, int]]) -> None:
+    layout = Capture.bundled(name).snapshot().layout
+    assert layout is not None
+    assert [(region.name, region.start) for region in layout] == expected
+    assert {region.space for region in layout} == {"virtual"}
+
+
 def test_nodes_of_a_machine_with_two(capture: Capture) -> None:
     shot = Capture.bundled("amd64-2g-numa2").snapshot("proc")
     assert [(node.nid, node.cpus, node.distance, node.fallback) for node in shot.nodes] == [
