@@ -46,7 +46,7 @@ TABLE: tuple[Rule, ...] = (
          f"{_COMPACTION} isolate_migratepages_block, skip_isolation_on_order", ()),
     Rule("proactive", (2, 6, 35), False, "Only a failed allocation, kswapd or a user starts compaction.",
          f"{_COMPACTION} kcompactd", ()),
-    Rule("proactive", (5, 9), True, "kcompactd looks at the fragmentation score twice a second.",
+    Rule("proactive", (5, 9), True, "Kcompactd looks at the fragmentation score twice a second.",
          f"{_COMPACTION} should_proactive_compact_node", _RECORDED),
     Rule("marks_rescanned", (2, 6, 35), False, "Only page blocks without pages to move are marked to be skipped.",
          f"{_COMPACTION} isolate_migratepages_block", ("source",)),

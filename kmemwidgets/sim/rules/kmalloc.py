@@ -57,7 +57,7 @@ TABLE: tuple[Rule, ...] = (
     ),
     Rule(
         "min_size", (6, 5), lambda arch: {**_DMA_MINALIGN, "arm64": 8}.get(arch, 8),
-        "arm64 copies small buffers that a device writes, and begins at 8 bytes.",
+        "Arm64 copies small buffers that a device writes, and begins at 8 bytes.",
         "arch/arm64/include/asm/cache.h, ARCH_KMALLOC_MINALIGN", ("source",),
     ),
     Rule(
@@ -71,16 +71,18 @@ TABLE: tuple[Rule, ...] = (
         "mm/slab_common.c, create_kmalloc_cache", ("recording:6.12", "oracle:real_kernel_slub_caches"),
     ),
     Rule(
-        "kinds", (5, 6), ("normal", "reclaim", "dma"), "Reclaimable memory and memory for DMA have caches of their own.",
+        "kinds", (5, 6), ("normal", "reclaim", "dma"),
+        "Reclaimable memory and memory for DMA have caches of their own.",
         "mm/slab_common.c, kmalloc_info",
     ),
     Rule(
-        "kinds", (5, 14), ("normal", "cgroup", "reclaim", "dma"), "Memory that is charged to a control group has caches of its own too.",
+        "kinds", (5, 14), ("normal", "cgroup", "reclaim", "dma"),
+        "Memory that is charged to a control group has caches of its own too.",
         "mm/slab_common.c, kmalloc_info", ("recording:6.1", "recording:6.12"),
     ),
     Rule(
         "kinds", (6, 6), ("normal", "random", "reclaim", "dma", "cgroup"),
-        "kinds are made in another order, random copies next to the normal ones",
+        "Kinds are made in another order, random copies next to the normal ones.",
         "include/linux/slab.h, enum kmalloc_cache_type", ("recording:6.12",),
     ),
     Rule("random_copies", (5, 6), 0, "There is one set of caches for all callers.", "mm/slab_common.c, kmalloc_info"),
@@ -99,16 +101,16 @@ TABLE: tuple[Rule, ...] = (
         "include/linux/slab.h, KMALLOC_MAX_CACHE_SIZE", ("recording:6.1", "recording:6.12"),
     ),
     Rule(
-        "odd_sizes_first", (5, 6), False, "caches are made from small to large",
+        "odd_sizes_first", (5, 6), False, "Caches are made from small to large.",
         "mm/slab_common.c, create_kmalloc_caches", ("recording:6.1",),
     ),
     Rule(
-        "odd_sizes_first", (6, 11), True, "96 and 192 bytes come first",
+        "odd_sizes_first", (6, 11), True, "96 and 192 bytes come first.",
         "mm/slab_common.c, create_kmalloc_caches", ("recording:6.12",),
     ),
-    Rule("bug_on_bad_pointer", (5, 6), True, "kfree of a page that is no kmalloc's stops", "mm/slub.c, kfree"),
+    Rule("bug_on_bad_pointer", (5, 6), True, "Kfree of a page that is no kmalloc's stops.", "mm/slub.c, kfree"),
     Rule(
-        "bug_on_bad_pointer", (5, 13), False, "kfree of a page that is no kmalloc's warns",
+        "bug_on_bad_pointer", (5, 13), False, "Kfree of a page that is no kmalloc's warns.",
         "mm/slub.c, free_large_kmalloc", ("source",),
     ),
 )  # fmt: skip

@@ -49,43 +49,43 @@ class VmallocRules:
 TABLE: tuple[Rule, ...] = (
     Rule(
         "search_length", (2, 4), lambda size, _align, _page: size,
-        "the first gap of a sorted list that holds the size",
+        "An area takes the first gap of a sorted list that holds its size.",
         "mm/vmalloc.c, get_vm_area",
     ),
     Rule(
         "search_length", (5, 2), lambda size, align, _page: size + align - 1,
-        "the leftmost hole that holds the size and the worst alignment",
+        "An area takes the lowest hole that holds its size and the worst alignment.",
         "mm/vmalloc.c, find_vmap_lowest_match",
     ),
     Rule(
         "search_length", (5, 17), lambda size, align, page: size + align - 1 if align > page else size,
-        "alignment to a page costs nothing",
+        "An area takes the lowest hole that holds its size; alignment to a page costs nothing.",
         "mm/vmalloc.c, find_vmap_lowest_match", ("recording:6.1",),
     ),
-    Rule("lazy_max_pages", (2, 4), lambda _cpus, _page: 0, "an area is free at once", "mm/vmalloc.c, vfree"),
+    Rule("lazy_max_pages", (2, 4), lambda _cpus, _page: 0, "A freed area is free at once.", "mm/vmalloc.c, vfree"),
     Rule(
         "lazy_max_pages", (2, 6, 28), lambda cpus, page: cpus.bit_length() * (32 * MIB // page),
-        "32 MiB of freed areas for each doubling of the cpus wait for one flush of the TLBs",
+        "32 MiB of freed areas for each doubling of the cpus wait for one flush of the TLBs.",
         "mm/vmalloc.c, lazy_max_pages", ("recording:6.1",),
     ),
-    Rule("vmap_nodes", (2, 4), lambda _cpus: 1, "one set of areas", "mm/vmalloc.c, alloc_vmap_area"),
+    Rule("vmap_nodes", (2, 4), lambda _cpus: 1, "There is one set of areas.", "mm/vmalloc.c, alloc_vmap_area"),
     Rule(
-        "vmap_nodes", (6, 9), _nodes, "a set for each possible cpu, up to 128",
+        "vmap_nodes", (6, 9), _nodes, "There is a set of areas for each possible cpu, up to 128.",
         "mm/vmalloc.c, vmap_init_nodes", ("source",),
     ),
-    Rule("guard_always", (2, 4), True, "every area ends in a guard page", "mm/vmalloc.c, get_vm_area"),
+    Rule("guard_always", (2, 4), True, "Every area ends in a guard page.", "mm/vmalloc.c, get_vm_area"),
     Rule(
-        "guard_always", (3, 14), False, "unless it is asked for without (VM_NO_GUARD)",
+        "guard_always", (3, 14), False, "Every area ends in a guard page, unless VM_NO_GUARD asks for none.",
         "mm/vmalloc.c, __get_vm_area_node", ("recording:6.1",),
     ),
-    Rule("huge", (2, 4), False, "pages are mapped one by one", "mm/vmalloc.c, vmap_pte_range"),
+    Rule("huge", (2, 4), False, "Pages are mapped one by one.", "mm/vmalloc.c, vmap_pte_range"),
     Rule(
-        "huge", (5, 12), True, "areas that allow it are made of huge pages",
+        "huge", (5, 12), True, "Areas that allow it are made of huge pages.",
         "mm/vmalloc.c, __vmalloc_node_range", ("source",),
     ),
-    Rule("unpurged_last", (2, 4), False, "freed areas are not shown", "mm/vmalloc.c, s_show"),
+    Rule("unpurged_last", (2, 4), False, "/proc/vmallocinfo doesn't show freed areas.", "mm/vmalloc.c, s_show"),
     Rule(
-        "unpurged_last", (5, 4), True, "lazily freed areas are shown last",
+        "unpurged_last", (5, 4), True, "/proc/vmallocinfo shows lazily freed areas last.",
         "mm/vmalloc.c, show_purge_info", ("recording:6.1",),
     ),
 )  # fmt: skip
