@@ -111,7 +111,7 @@ class Recorder:
     pack : bool
         Whether what is large is packed.
     progress : callable
-        Called with a word on what is being read.
+        Called with what is being read and which part of it is done.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Recorder:
         processes: bool = False,
         max_frames: int = MAX_FRAMES,
         pack: bool = True,
-        progress: Callable[[str], None] = lambda _word: None,
+        progress: Callable[[str, float], None] = lambda _word, _part: None,
     ) -> None:
         self.root = root
         self.processes = processes
@@ -176,7 +176,7 @@ class Recorder:
         ):  # fmt: skip
             for name, data in part():
                 self.taken.append(name)
-                self.progress(name)
+                self.progress(name, 1.0)
                 yield name, data
 
     def _proc(self) -> Iterator[Tuple[str, bytes]]:
@@ -377,7 +377,7 @@ class Recorder:
                 self.missed["/proc/" + name] = "%d frames, more than %d" % (frames, self.max_frames)
                 continue
             try:
-                data = self._per_frame(name)
+                data = self._per_frame(name, frames)
             except OSError as error:
                 self.missed["/proc/" + name] = error.strerror or str(error)
                 continue
@@ -386,7 +386,7 @@ class Recorder:
             elif data:
                 yield (name + ".xz", lzma.compress(data, preset=1)) if lzma else (name + ".gz", gzip.compress(data))
 
-    def _per_frame(self, name: str) -> bytes:
+    def _per_frame(self, name: str, frames: int) -> bytes:
         pieces = io.BytesIO()
         with open(self.path("proc/" + name), "rb", buffering=0) as file:
             while pieces.tell() < self.max_frames * 8:
@@ -394,7 +394,7 @@ class Recorder:
                 if not piece:
                     break
                 pieces.write(piece)
-                self.progress(name)
+                self.progress(name, min(1.0, pieces.tell() / (frames * 8 or 1)))
         return pieces.getvalue()
 
     def config(self) -> List[str]:
@@ -725,10 +725,11 @@ class Progress:
         self.start = time.monotonic()
         self.shown = False
 
-    def __call__(self, word: str) -> None:
-        """Show what is being read."""
+    def __call__(self, word: str, part: float) -> None:
+        """Show what is being read, and how far it is."""
         if sys.stderr.isatty() and time.monotonic() - self.start > 1:
-            sys.stderr.write("\r\033[Kreading %s" % word)
+            bar = ("#" * int(part * 20)).ljust(20, ".")
+            sys.stderr.write("\r\033[K[%s] %s" % (bar, word))
             sys.stderr.flush()
             self.shown = True
 

@@ -207,13 +207,26 @@ def test_nothing_is_overwritten(host: Path, tmp_path: Path) -> None:
 def test_an_interruption_leaves_nothing_half_written(host: Path, tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
 
-    def interrupt(word: str) -> None:
+    def interrupt(word: str, part: float) -> None:
         if word == "proc/self_maps":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         write(str(tmp_path / "empty" / name), Recorder(str(host), progress=interrupt))
     assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_a_bar_shows_on_a_terminal_after_a_second(
+    host: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress = record_host.Progress()
+    write(str(tmp_path / "quick"), Recorder(str(host), progress=progress))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    progress.start -= 1.5  # as if it had begun that long ago
+    write(str(tmp_path / "slow"), Recorder(str(host), progress=progress))
+    progress.done()
+    assert "[####################] kpageflags" in capsys.readouterr().err
 
 
 def test_frames_beyond_the_bound_are_left_out_and_named(host: Path, tmp_path: Path) -> None:
