@@ -52,38 +52,46 @@ Row = tuple[str, str, int, int, int, str, tuple[Any, ...]]
 # than converting it.
 _ORDER = {f"order={n}": n for n in range(32)}
 _TYPE = {f"migratetype={n}": n for n in range(16)}
-# The digits behind the point of a time stamp; another number of digits goes the careful way.
-_MICROSECONDS = {".": 1000}
 _REFILL = {"percpu_refill=0": 0, "percpu_refill=1": 1}
 
 
-def _pfn(word: str) -> int:
-    digits = word[6:]
-    if word[:6] != "pfn=0x" or len(digits) > 13 or not digits.isalnum():  # int() takes "+1" and "1_0" too
-        raise ValueError(word)
-    return int(digits, 16)
+def _refuse(word: str) -> None:
+    raise ValueError(word)
 
 
-def _page_alloc(words: list[str]) -> tuple[Any, ...]:
+class _Frames(dict[str, int]):
+    """Words ``pfn=0x...`` to frame numbers: most frames come up many times."""
+
+    __slots__ = ()
+
+    def __missing__(self, word: str) -> int:
+        digits = word[6:]
+        if word[:6] != "pfn=0x" or len(digits) > 13 or not digits.isalnum():  # int() takes "+1" and "1_0" too
+            raise ValueError(word)
+        frame = self[word] = int(digits, 16)
+        return frame
+
+
+def _page_alloc(words: list[str], frames: _Frames) -> tuple[Any, ...]:
     _, _, _, _, _, _, pfn, order, migratetype, gfp_flags = words
     if gfp_flags[:10] != "gfp_flags=" or pfn == "pfn=0x0":
         raise ValueError(gfp_flags)
-    return (_pfn(pfn), _ORDER[order], _TYPE[migratetype], gfp_flags[10:])
+    return (frames[pfn], _ORDER[order], _TYPE[migratetype], gfp_flags[10:])
 
 
-def _page_free(words: list[str]) -> tuple[Any, ...]:
+def _page_free(words: list[str], frames: _Frames) -> tuple[Any, ...]:
     _, _, _, _, _, _, pfn, order = words
-    return (_pfn(pfn), _ORDER[order])
+    return (frames[pfn], _ORDER[order])
 
 
-def _zone_locked(words: list[str]) -> tuple[Any, ...]:
+def _zone_locked(words: list[str], frames: _Frames) -> tuple[Any, ...]:
     _, _, _, _, _, _, pfn, order, migratetype, refill = words
-    return (_pfn(pfn), _ORDER[order], _TYPE[migratetype], _REFILL[refill])
+    return (frames[pfn], _ORDER[order], _TYPE[migratetype], _REFILL[refill])
 
 
-def _pcpu_drain(words: list[str]) -> tuple[Any, ...]:
+def _pcpu_drain(words: list[str], frames: _Frames) -> tuple[Any, ...]:
     _, _, _, _, _, _, pfn, order, migratetype = words
-    return (_pfn(pfn), _ORDER[order], _TYPE[migratetype])
+    return (frames[pfn], _ORDER[order], _TYPE[migratetype])
 
 
 def _pointer(word: str) -> int:
@@ -100,12 +108,12 @@ def _small(word: str, name: str) -> int:
     return int(digits)
 
 
-def _kfree(words: list[str]) -> tuple[Any, ...]:
+def _kfree(words: list[str], _frames: _Frames) -> tuple[Any, ...]:
     _, _, _, _, _, call_site, ptr = words
     return (call_site[10:], _pointer(ptr))
 
 
-def _cache_free(words: list[str]) -> tuple[Any, ...]:
+def _cache_free(words: list[str], _frames: _Frames) -> tuple[Any, ...]:
     _, _, _, _, _, call_site, ptr, name = words
     if name[:5] != "name=":
         raise ValueError(name)
@@ -115,7 +123,7 @@ def _cache_free(words: list[str]) -> tuple[Any, ...]:
 _NODE = {f"node={n}": n for n in range(-1, 64)}
 
 
-def _bytes(words: list[str]) -> tuple[Any, ...]:
+def _bytes(words: list[str], _frames: _Frames) -> tuple[Any, ...]:
     _, _, _, _, _, call_site, ptr, bytes_req, bytes_alloc, gfp_flags, node, _ = words
     if gfp_flags[:10] != "gfp_flags=":
         raise ValueError(gfp_flags)
@@ -125,7 +133,7 @@ def _bytes(words: list[str]) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-_QUICK: dict[str, Callable[[list[str]], tuple[Any, ...]]] = {
+_QUICK: dict[str, Callable[[list[str], _Frames], tuple[Any, ...]]] = {
     "mm_page_alloc": _page_alloc,
     "mm_page_free": _page_free,
     "mm_page_free_batched": _page_free,
@@ -166,43 +174,45 @@ class Scan:
         self.unreadable = self.rows = 0
         self.cut = False
         quick = {f"{name}:": (name, _QUICK[name]) for name in self._wanted if name in _QUICK}
-        wanted = {f"{name}:" for name in self._wanted}
+        slow = {f"{name}:" for name in self._wanted if name not in _QUICK}
         tasks: dict[str, tuple[str, int]] = {}
         cpus: dict[str, int] = {}
-        lines = self._lines
+        seconds: dict[str, int] = {}
+        frames = _Frames()
         count = 0
-        end = "" if self._ended or not lines else lines[-1]
-        for line in lines:
+        for line in self._lines if self._ended else self._lines[:-1]:
             words = line.split()
             try:
+                name, read = quick[words[4]]
                 time = words[3]
-                cpu = cpus[words[1]]
-                event = words[4]
-                if event not in wanted and time[-8] == "." and line is not end:
-                    continue
-                name, read = quick[event]
-                comm, pid = tasks[words[0] if line is not end else ""]
+                micro = time[-7:-1]
+                if not micro.isdigit():
+                    _refuse(time)
+                comm, pid = tasks[words[0]]
                 fresh = (
-                    name,
-                    comm,
-                    pid,
-                    cpu,
-                    _MICROSECONDS[time[-8]] * int(time[:-8] + time[-7:-1]),
-                    words[2],
-                    read(words),
-                )
+                    name, comm, pid, cpus[words[1]], seconds[time[:-7]] + int(micro) * 1000, words[2],
+                    read(words, frames),
+                )  # fmt: skip
             except (KeyError, ValueError, IndexError):
+                usual = len(words) > 4 and words[1] in cpus and words[3][:-7] in seconds
+                if usual and words[4] not in slow and words[4] not in quick:
+                    continue
                 self.rows = count
                 head = read_head(line)
-                careful = self._careful(head, line, line is end)
+                careful = self._careful(head, line, False)
                 if head is not None:
-                    _learn(words, head, tasks, cpus)
+                    _learn(words, head, tasks, cpus, seconds)
                 if careful is None:
                     continue
                 fresh = careful
             count += 1
             yield fresh
         self.rows = count
+        if not self._ended and self._lines:
+            last = self._careful(read_head(self._lines[-1]), self._lines[-1], True)
+            if last is not None:
+                self.rows += 1
+                yield last
 
     def _careful(self, head: Head | None, line: str, last: bool) -> Row | None:
         """Read a line as `parse` does."""
@@ -228,11 +238,16 @@ class Scan:
         return (head.name, head.comm, head.pid, head.cpu, head.time_ns, head.flags, values)
 
 
-def _learn(words: list[str], head: Head, tasks: dict[str, tuple[str, int]], cpus: dict[str, int]) -> None:
-    """Remember the words of a task and a cpu, where they stand in a line of the usual shape."""
-    if head.flags and words[:3] == [f"{head.comm}-{head.pid}", f"[{head.cpu:03d}]", head.flags]:
+def _learn(
+    words: list[str], head: Head, tasks: dict[str, tuple[str, int]], cpus: dict[str, int], seconds: dict[str, int]
+) -> None:
+    """Remember the words of a task, a cpu and a second, where they stand in a line of the usual shape."""
+    whole, point, rest = words[3].partition(".") if len(words) > 3 else ("", "", "")
+    usual = [f"{head.comm}-{head.pid}", f"[{head.cpu:03d}]", head.flags]
+    if head.flags and words[:3] == usual and point and len(rest) == 7 and rest[6] == ":":
         tasks[words[0]] = head.comm, head.pid
         cpus[words[1]] = head.cpu
+        seconds[f"{whole}."] = head.time_ns // 1_000_000_000 * 1_000_000_000
 
 
 def _values(name: str, fields: dict[str, Any]) -> tuple[Any, ...]:
