@@ -28,6 +28,7 @@ _HOME = {
     "VmallocPanel": "kmemwidgets.widgets",
     "SlabPanel": "kmemwidgets.widgets",
     "BootTimeline": "kmemwidgets.widgets",
+    "BuddyPanel": "kmemwidgets.widgets",
     "FrameMap": "kmemwidgets.widgets",
     "ZoneDiagram": "kmemwidgets.widgets",
     "MeminfoPanel": "kmemwidgets.widgets",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from kmemwidgets.sim import Machine as Machine
     from kmemwidgets.widgets import AddressMap as AddressMap
     from kmemwidgets.widgets import BootTimeline as BootTimeline
+    from kmemwidgets.widgets import BuddyPanel as BuddyPanel
     from kmemwidgets.widgets import FrameMap as FrameMap
     from kmemwidgets.widgets import KmallocPanel as KmallocPanel
     from kmemwidgets.widgets import MeminfoPanel as MeminfoPanel

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 _HOME = {
     "check": "checks",
     "claim": "claims",
+    "decisions": "told",
     "explain_flags": "flag_words",
     "explain_gfp": "gfp_words",
     "live": "here",
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from .flag_words import explain_flags as explain_flags
     from .gfp_words import explain_gfp as explain_gfp
     from .here import live as live
+    from .told import decisions as decisions
 
 
 def __getattr__(name: str) -> Any:

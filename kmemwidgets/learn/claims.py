@@ -47,5 +47,10 @@ def claim(name: str, kernel: str = "6.1") -> None:
     """
     rule = find_claim(name, kernel)
     checks = ", ".join(rule.checked_by) or "nothing outside this project"
-    since = f"since {format_version(rule.since)}" if rule.since > (2, 6, 11) else "from the beginning"
+    since = f"since {format_version(rule.since)}"
+    if rule.since <= (2, 6, 11):  # the oldest trees that were read
+        since += " at the latest"
+    version = parse_version(kernel)
+    if version < rule.since:
+        since += ", and in later stable releases of " + format_version(version[:2])
     print(f"Linux {kernel}: {rule.says}\n  {since}; {rule.source}; checked by {checks}")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Notebook, Watch
+from harness import Notebook, Watch
 
 from kmemwidgets.learn.course import Chapter, chapters
 from kmemwidgets.learn.course_copy import copy_course
