@@ -1,9 +1,9 @@
-"""Files of one field a line, ``NAME VALUE``: shared by meminfo, vmstat, and a node's meminfo, vmstat and numastat."""
+"""Files of one field a line, ``NAME VALUE``: shared by vmstat and a node's meminfo, vmstat and numastat."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ._lines import bad, lines_of, shown, template
 
@@ -25,12 +25,15 @@ def read_fields(
     Returns
     -------
     values, layout
-        Field to value in the file's order; a template a line.
+        Field to value in the file's order; a template a line, "" for an empty one.
     """
     values: dict[str, int] = {}
     lines_at: dict[str, int] = {}
     layout: list[str] = []
     for number, line in enumerate(lines_of(text, where, limit), 1):
+        if not line:
+            layout.append("")
+            continue
         found = row.fullmatch(line)
         if not found:
             raise bad(where, number, f"expected {expected}, not {shown(line)}")
@@ -41,6 +44,13 @@ def read_fields(
         lines_at[name] = number
         layout.append(template(line, [found.span("value")]))
     return values, tuple(layout)
+
+
+def field_rows(layout: Iterable[str], values: Mapping[str, int]) -> Iterator[tuple[int, ...]]:
+    """Yield what each line of a layout shows: its field's value, nothing in an empty line."""
+    left = iter(values.values())
+    for pattern in layout:
+        yield (next(left),) if pattern else ()
 
 
 def require(values: Mapping[str, int], names: Iterable[str], where: str, text: str) -> None:

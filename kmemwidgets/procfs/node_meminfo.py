@@ -6,15 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ._fields import at_most, read_fields, require
+from ._fields import at_most, field_rows, read_fields, require
 from ._lines import NUMBER, bad, checked, fill
 from .meminfo import KNOWN as MEMINFO_KNOWN
 
 LIMIT = 1 << 16
 
-KNOWN = MEMINFO_KNOWN | {"MemUsed", "FilePages"}
+#: "NFS Unstable" is how 2.6.18 writes NFS_Unstable.
+KNOWN = MEMINFO_KNOWN | {"MemUsed", "FilePages", "NFS Unstable"}
 
-_ROW = re.compile(rf"(?P<name>Node [0-9]{{1,4}} [^\s:]{{1,64}}): *(?P<value>{NUMBER})(?: kB)?")
+_ROW = re.compile(rf"(?P<name>Node [0-9]{{1,4}} [^\s:]{{1,32}}(?: [^\s:]{{1,32}})?): *(?P<value>{NUMBER})(?: kB)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,12 @@ class NodeMeminfo:
 
 
 def parse(text: str, where: str = "node/meminfo") -> NodeMeminfo:
-    """Read the fields of one node."""
+    """Read the fields of one node. Kernels before 2.6.22 begin the file with an empty line."""
     rows, layout = read_fields(text, where, LIMIT, _ROW, "'Node N NAME: NUMBER kB'")
     values: dict[str, int] = {}
     nids: list[int] = []
     for number, (name, value) in enumerate(rows.items(), 1):
-        _, nid, field = name.split(" ")
+        _, nid, field = name.split(" ", 2)
         if nids and int(nid) != nids[0]:
             raise bad(where, number, f"a line of node {nid} in the file of node {nids[0]}")
         nids.append(int(nid))
@@ -55,7 +56,7 @@ def parse(text: str, where: str = "node/meminfo") -> NodeMeminfo:
 def format(record: NodeMeminfo) -> str:  # noqa: A001 - every format has parse() and format()
     """Write the file; without a layout names are padded to 16 columns."""
     if record.layout:
-        return "".join(fill(record.layout, [(value,) for value in record.values.values()], "node meminfo"))
+        return "".join(fill(record.layout, field_rows(record.layout, record.values), "node meminfo"))
     return "".join(_line(record.nid, name, value) for name, value in record.values.items())
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ._fields import read_fields, require
+from ._fields import field_rows, read_fields, require
 from ._lines import NUMBER, checked, fill
 
 LIMIT = 1 << 12
@@ -40,5 +40,5 @@ def parse(text: str, where: str = "node/numastat") -> NumaStat:
 def format(record: NumaStat) -> str:  # noqa: A001 - every format has parse() and format()
     """Write one field a line."""
     if record.layout:
-        return "".join(fill(record.layout, [(value,) for value in record.values.values()], "numastat"))
+        return "".join(fill(record.layout, field_rows(record.layout, record.values), "numastat"))
     return "".join(f"{name} {value}\n" for name, value in record.values.items())

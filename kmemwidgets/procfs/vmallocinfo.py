@@ -18,7 +18,8 @@ FLAGS = (
     "unpurged vm_area", "vm_map_ram", "ioremap", "vmalloc", "vmap", "user", "dma-coherent", "vpages", "sparse",
 )  # fmt: skip
 
-_HEAD = re.compile(r"0x([0-9a-f]{8,16})-0x([0-9a-f]{8,16}) +([0-9]{1,20})")
+# Some 32-bit kernels leave no blank before a size of seven digits: 0xf3600000-0xf36ff0001044480.
+_HEAD = re.compile(r"0x([0-9a-f]{8}(?:[0-9a-f]{8})?)-0x([0-9a-f]{8}(?:[0-9a-f]{8})?) *([0-9]{1,20})(?= )")
 _TOKEN = re.compile(
     r" (?:pages=(?P<pages>[0-9]{1,20})|phys=(?P<phys>(?:0x)?[0-9a-f]{1,16})|N(?P<nid>[0-9]{1,4})=(?P<count>[0-9]{1,20})"
     r"|(?P<flag>unpurged vm_area|[a-z_-]+)"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kmemwidgets.records import VmStat
 
-from ._fields import read_fields
+from ._fields import field_rows, read_fields
 from ._lines import NUMBER, bad, checked, fill
 from ._names import known_counter
 
@@ -40,5 +40,5 @@ def parse(text: str, where: str = "proc/vmstat") -> VmStatFile:
 def format(record: VmStatFile) -> str:  # noqa: A001 - every format has parse() and format()
     """Write one counter a line."""
     if record.layout:
-        return "".join(fill(record.layout, [(value,) for value in record.stat.values.values()], "vmstat"))
+        return "".join(fill(record.layout, field_rows(record.layout, record.stat.values), "vmstat"))
     return "".join(f"{name} {value}\n" for name, value in record.stat.values.items())

@@ -78,6 +78,17 @@ def test_vmallocinfo_without_0x_before_physical_addresses() -> None:
     assert record.areas[2].nodes == {0: 32}
 
 
+def test_sizes_of_seven_digits_need_no_blank_before_them() -> None:
+    areas = record_of("vmallocinfo-3.4-arm.txt").areas
+    assert (areas[0].end, areas[0].size) == (0xF36FF000, 1044480)
+    assert (areas[5].end, areas[5].size) == (0xFB600000, 13631488)
+
+
+def test_node_meminfo_of_2_6_begins_with_an_empty_line_and_may_have_a_blank_in_a_name() -> None:
+    assert record_of("node_meminfo-2.6.16-x86_64.txt").values["MemUsed"] == 134560
+    assert record_of("node_meminfo-2.6.18-ppc64.txt").values["NFS Unstable"] == 0
+
+
 def test_smaps_rollup_has_no_size() -> None:
     (vma,) = record_of("smaps-4.14-rollup.txt").vmas
     assert vma.path == "[rollup]"
