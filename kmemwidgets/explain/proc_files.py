@@ -1,0 +1,214 @@
+"""The files under /proc and /sys that a simulated machine has, as text that real tools read."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+from kmemwidgets.procfs import (
+    buddyinfo,
+    iomem,
+    meminfo,
+    node_meminfo,
+    numastat,
+    pagetypeinfo,
+    slabinfo,
+    swaps,
+    vmallocinfo,
+    vmstat,
+    zoneinfo,
+)
+from kmemwidgets.records import (
+    MIGRATETYPES,
+    BadInput,
+    MachineSpec,
+    MemInfo,
+    NodeInfo,
+    Region,
+    SlabCacheInfo,
+    Snapshot,
+    VmStat,
+    ZoneInfo,
+)
+from kmemwidgets.sim import Machine
+from kmemwidgets.sim.rules import pick
+from kmemwidgets.sim.rules.layout import vmalloc_bytes
+from kmemwidgets.sim.rules.proc import TABLE, ProcRules
+from kmemwidgets.sim.zone_sizes import usable_memory
+
+NODES = "sys/devices/system/node"
+SLAB = "sys/kernel/slab"
+
+#: Events that never happen to a machine without disks, swap and processes.
+QUIET = (
+    "pgpgin", "pgpgout", "pswpin", "pswpout", "pgfault", "pgmajfault", "pgsteal_kswapd", "pgsteal_direct",
+    "pgscan_kswapd", "pgscan_direct", "oom_kill", "compact_stall", "swap_ra", "thp_fault_alloc",
+)  # fmt: skip
+#: Hits and misses of nodes, which the model doesn't count.
+NUMASTAT = ("numa_hit", "numa_miss", "numa_foreign", "interleave_hit", "local_node", "other_node")
+#: Files of a cache's folder under /sys/kernel/slab, and the attribute that each shows.
+CACHE_FILES = (
+    ("object_size", "object_size"), ("slab_size", "slab_size"), ("objs_per_slab", "objs_per_slab"), ("order", "order"),
+    ("align", "align"), ("min_partial", "min_partial"), ("cpu_partial", "cpu_partial"), ("objects", "active_objs"),
+    ("total_objects", "num_objs"), ("slabs", "slabs"), ("partial", "partial"), ("usersize", "usersize"),
+)  # fmt: skip
+#: /sys/kernel/slab has a file for each of these flags.
+CACHE_FLAGS = (
+    "red_zone", "poison", "store_user", "sanity_checks", "trace", "reclaim_account", "hwcache_align", "cache_dma",
+    "destroy_by_rcu",
+)  # fmt: skip
+#: What the firmware's kinds of memory are called in /proc/iomem.
+KINDS = {
+    "usable": "System RAM",
+    "reserved": "Reserved",
+    "ACPI data": "ACPI Tables",
+    "ACPI NVS": "ACPI Non-volatile Storage",
+}
+
+
+def proc_files(machine: Machine) -> dict[str, str]:
+    """Return a machine's files: path below the root, and text.
+
+    The slab allocator is booted if it isn't up, where its kernel's rules are known.
+    """
+    with contextlib.suppress(BadInput):
+        machine.kmem_cache_init()
+    shown = machine.snapshot()
+    spec = machine.spec()
+    files = {
+        "proc/meminfo": meminfo.format(meminfo.MemInfoFile(_meminfo(shown, spec))),
+        "proc/zoneinfo": zoneinfo.format(zoneinfo.ZoneInfoFile(tuple(_printed(zone, spec) for zone in shown.zones))),
+        "proc/buddyinfo": buddyinfo.format(buddyinfo.BuddyInfo(tuple(_buddy_rows(shown)))),
+        "proc/pagetypeinfo": pagetypeinfo.format(_page_types(shown, spec)),
+        "proc/vmstat": vmstat.format(vmstat.VmStatFile(VmStat(_counters(shown)))),
+        "proc/iomem": iomem.format(iomem.IoMem(tuple(_physical(spec)))),
+        "proc/swaps": swaps.format(swaps.Swaps(shown.swaps or ())),
+        "proc/cmdline": spec.cmdline + "\n",
+        # vmstat and free want to see these, whatever they say.
+        "proc/stat": "".join(f"cpu{cpu} 0 0 0 0 0 0 0 0 0 0\n" for cpu in (" ", *range(spec.cpus)))
+        + "intr 0\nctxt 0\nbtime 0\nprocesses 0\nprocs_running 0\nprocs_blocked 0\nsoftirq 0\n",
+        "proc/uptime": "0.00 0.00\n",
+        f"{NODES}/online": _ids([node.nid for node in shown.nodes]),
+        f"{NODES}/has_memory": _ids(sorted({zone.nid for zone in shown.zones if zone.present})),
+    }
+    if shown.vmalloc:
+        files["proc/vmallocinfo"] = vmallocinfo.format(vmallocinfo.VmallocInfo(shown.vmalloc))
+    if shown.slabs:
+        files["proc/slabinfo"] = _slabinfo(shown.slabs)
+        for cache in shown.slabs:
+            files.update(_cache_files(cache))
+    for node in shown.nodes:
+        files.update(_node_files(node, shown))
+    return files
+
+
+def _ids(numbers: list[int]) -> str:
+    """Write node or cpu numbers as sysfs does: ``0-3,8``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in runs) + "\n"
+
+
+def _meminfo(shown: Snapshot, spec: MachineSpec) -> MemInfo:
+    """Add slabs, the vmalloc area, and what the tools ask for and the machine has none of."""
+    assert shown.meminfo is not None
+    values = dict(shown.meminfo.values)
+    values.update(dict.fromkeys(("Dirty", "Writeback", "AnonPages", "Mapped", "Shmem"), 0))
+    slabs = {True: 0, False: 0}
+    for cache in shown.slabs or ():
+        slabs["reclaim_account" in cache.flags] += ((cache.slabs or 0) << (cache.order or 0)) * (shown.page_size >> 10)
+    values.update(KReclaimable=slabs[True], Slab=sum(slabs.values()), SReclaimable=slabs[True], SUnreclaim=slabs[False])
+    values["VmallocTotal"] = vmalloc_bytes(spec, usable_memory(spec)) >> 10
+    return MemInfo(values)
+
+
+def _printed(zone: ZoneInfo, spec: MachineSpec) -> ZoneInfo:
+    """Leave out what this kernel doesn't print."""
+    rules = pick(ProcRules, TABLE, spec.kernel)
+    pagesets = zone.pagesets
+    if not rules.pcp_bounds:
+        pagesets = tuple(replace(entry, high_min=None, high_max=None) for entry in pagesets)
+    return replace(
+        zone,
+        boost=zone.boost if rules.boost else None,
+        promo=zone.promo if rules.promo else None,
+        pagesets=pagesets,
+    )
+
+
+def _buddy_rows(shown: Snapshot) -> Iterator[buddyinfo.BuddyZone]:
+    for zone in shown.zones:
+        if zone.free_area is not None:
+            yield buddyinfo.BuddyZone(zone.nid, zone.name, tuple(area.nr_free for area in zone.free_area))
+
+
+def _page_types(shown: Snapshot, spec: MachineSpec) -> pagetypeinfo.PageTypeInfo:
+    kinds = [kind for kind in MIGRATETYPES if kind != "CMA" or spec.option("CONFIG_CMA") == "y"]
+    order = shown.pageblock_order or 0
+    free: dict[tuple[int, str, str], tuple[int, ...]] = {}
+    blocks: dict[tuple[int, str], dict[str, int]] = {}
+    for zone in shown.zones:
+        if zone.free_area is None or zone.pageblock_types is None:
+            continue
+        for kind in kinds:
+            free[zone.nid, zone.name, kind] = tuple((area.by_type or {}).get(kind, 0) for area in zone.free_area)
+        blocks[zone.nid, zone.name] = {kind: zone.pageblock_types.count(MIGRATETYPES.index(kind)) for kind in kinds}
+    return pagetypeinfo.PageTypeInfo(order, 1 << order, free, blocks)
+
+
+def _counters(shown: Snapshot) -> dict[str, int]:
+    values = {"nr_free_pages": sum(zone.free or 0 for zone in shown.zones)}
+    for name in ("nr_zone_inactive_anon", "nr_zone_active_anon", "nr_zone_inactive_file", "nr_zone_active_file"):
+        values[name] = 0
+    values["nr_free_cma"] = sum(zone.cma or 0 for zone in shown.zones)
+    return {**values, **dict.fromkeys(QUIET, 0)}
+
+
+def _physical(spec: MachineSpec) -> Iterator[Region]:
+    """Yield the firmware's map with the kernel's image in it."""
+    for entry in sorted(spec.memory, key=lambda row: row.start):
+        yield Region(entry.start, entry.end, KINDS.get(entry.kind, entry.kind))
+        for taken in spec.reserved:
+            if taken.name == "kernel" and entry.start <= taken.start and taken.end <= entry.end:
+                yield Region(taken.start, taken.end, "Kernel code", depth=1)
+
+
+def _slabinfo(caches: tuple[SlabCacheInfo, ...]) -> str:
+    return slabinfo.format(
+        slabinfo.SlabInfo(
+            version="2.1",
+            caches=caches,
+            tunables=tuple((0, 0, 0) for _ in caches),
+            slabdata=tuple((cache.slabs or 0, cache.slabs or 0, 0) for cache in caches),
+        )
+    )
+
+
+def _cache_files(cache: SlabCacheInfo) -> dict[str, str]:
+    folder = f"{SLAB}/{cache.name}"
+    files = {
+        f"{folder}/{file}": f"{value}\n" for file, name in CACHE_FILES if (value := getattr(cache, name)) is not None
+    }
+    files[f"{folder}/aliases"] = f"{len(cache.aliases)}\n"
+    files.update({f"{folder}/{flag}": f"{int(flag in cache.flags)}\n" for flag in CACHE_FLAGS})
+    return files
+
+
+def _node_files(node: NodeInfo, shown: Snapshot) -> dict[str, str]:
+    folder = f"{NODES}/node{node.nid}"
+    unit = shown.page_size >> 10
+    zones = [zone for zone in shown.zones if zone.nid == node.nid]
+    total = unit * sum(zone.managed or 0 for zone in zones)
+    free = unit * sum(zone.free or 0 for zone in zones)
+    values = {"MemTotal": total, "MemFree": free, "MemUsed": total - free}
+    return {
+        f"{folder}/meminfo": node_meminfo.format(node_meminfo.NodeMeminfo(node.nid, values)),
+        f"{folder}/numastat": numastat.format(numastat.NumaStat(dict.fromkeys(NUMASTAT, 0))),
+        f"{folder}/distance": " ".join(map(str, node.distance)) + "\n",
+        f"{folder}/cpulist": _ids(list(node.cpus)),
+    }

@@ -1,0 +1,39 @@
+"""Which lines /proc/zoneinfo has, by kernel version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .table import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class ProcRules:
+    """What a kernel prints.
+
+    Attributes
+    ----------
+    boost, promo : bool
+        Whether a zone has a line of that name.
+    pcp_bounds : bool
+        Whether high_min and high_max of the per-CPU lists are printed.
+    """
+
+    boost: bool
+    promo: bool
+    pcp_bounds: bool
+
+
+_EARLIEST = (2, 4)
+_SHOW = "mm/vmstat.c zoneinfo_show_print"
+
+TABLE: tuple[Rule, ...] = (
+    Rule("boost", _EARLIEST, False, "zoneinfo doesn't tell the boost.", _SHOW, ("source",)),
+    Rule("boost", (5, 14), True, "zoneinfo tells the boost.", _SHOW, ("recording:6.1", "recording:6.12")),
+    Rule("promo", _EARLIEST, False, "zoneinfo doesn't tell the promo mark.", _SHOW, ("recording:6.1",)),
+    Rule("promo", (6, 12), True, "zoneinfo tells the promo mark.", _SHOW, ("recording:6.12",)),
+    Rule("pcp_bounds", _EARLIEST, False, "zoneinfo tells only the present high.", _SHOW,
+         ("recording:6.1", "recording:6.12")),
+    Rule("pcp_bounds", (6, 14), True, "zoneinfo tells between what high is tuned.", _SHOW,
+         ("oracle:real_kernel_zoneinfo",)),
+)  # fmt: skip
