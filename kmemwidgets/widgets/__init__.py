@@ -18,6 +18,7 @@ _HOME = {
     "KmemWidget": "_base",
     "MeminfoPanel": "meminfopanel",
     "StaticSource": "source",
+    "Timeline": "timeline",
     "ZoneDiagram": "zonediagram",
     "link": "focus",
 }
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from .meminfopanel import MeminfoPanel as MeminfoPanel
     from .slabpanel import SlabPanel as SlabPanel
     from .source import StaticSource as StaticSource
+    from .timeline import Timeline as Timeline
     from .vmallocpanel import VmallocPanel as VmallocPanel
     from .zonediagram import ZoneDiagram as ZoneDiagram
 

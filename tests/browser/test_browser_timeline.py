@@ -1,0 +1,147 @@
+"""Timeline in a real JupyterLab: played, stepped and scrubbed; what is linked follows."""
+
+from __future__ import annotations
+
+from ast import literal_eval
+from typing import Any
+
+import pytest
+
+LINE = """
+from IPython.display import display
+from kmemwidgets.records import *
+from kmemwidgets.sim import Machine
+from kmemwidgets.widgets import FrameMap, link
+from kmemwidgets.widgets.timeline import Timeline
+table = FrameTable(0, bytes(4096), (KPF["BUDDY"],))
+zone = ZoneInfo(0, "Normal", spanned=4096, present=4096, managed=4096, start_pfn=0)
+snap = Snapshot(name="<img src=x onerror=alert(1)>", arch="x86_64", kernel=(6, 1, 192), zones=(zone,), frames=table)
+events = [TraceEvent(i, "kmem", ("mm_page_alloc", "mm_page_free")[i % 3 == 2],
+                     {"page": 1, "pfn": i * 7 % 4096, "order": 0}, time_ns=i * 1000, pid=1,
+                     comm="<b>task</b>") for i in range(100_000)]
+w = Timeline(snap, trace=events)
+f = FrameMap(w.source, height=200)
+link(w, f)
+display(w)
+display(f)
+"""
+
+
+@pytest.fixture(scope="module")
+def shown(lab_session: Any) -> Any:
+    book = lab_session.open("timeline.ipynb")
+    book.run(LINE)
+    book.panel.locator(".kmem-tl-line").first.wait_for()
+    return book
+
+
+@pytest.fixture
+def line(lab: Any, shown: Any) -> Any:
+    shown.execute("w.pause(); w.speed = 16; w.go_to(0)")
+    lab.page.wait_for_function("() => document.querySelector('.kmem-tl-scrub').value === '0'")
+    return shown.panel.locator(".kmem-timeline").first
+
+
+def test_buttons_lines_and_scrubber_tell_python(lab: Any, shown: Any, line: Any) -> None:
+    for gesture, position in (("next", 1), ("last", 100_000), ("previous", 99_999), ("first", 0)):
+        line.locator(f"[data-gesture='{gesture}']").click()
+        shown.wait_python("w.position, w.source.now", f"({position}, {position})")
+    line.locator(".kmem-tl-line[data-number='5']").click()
+    shown.wait_python("w.source.now", "5")
+    box = line.locator(".kmem-tl-scrub").bounding_box()
+    lab.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    lab.page.wait_for_function("() => +document.querySelector('.kmem-tl-scrub').value > 49000")
+    shown.wait_python("45_000 < w.source.now < 55_000", "True")
+    line.locator(".kmem-tl-speed").select_option("256")
+    shown.wait_python("w.speed", "256")
+
+
+def test_every_key_tells_python(lab: Any, shown: Any, line: Any) -> None:
+    line.locator(".kmem-tl-lines").focus()
+    for key, value in (
+        ("ArrowRight", "(1, 16, False)"), ("l", "(2, 16, False)"), ("ArrowLeft", "(1, 16, False)"),
+        ("n", "(2, 16, False)"), ("n", "(4, 16, False)"), ("h", "(3, 16, False)"), ("n", "(6, 16, False)"),
+        ("PageDown", "(106, 16, False)"), ("PageUp", "(6, 16, False)"), ("End", "(100000, 16, False)"),
+        ("Home", "(0, 16, False)"), ("+", "(0, 64, False)"), ("-", "(0, 16, False)"), ("=", "(0, 64, False)"),
+    ):  # fmt: skip
+        lab.page.keyboard.press(key)
+        shown.wait_python("w.position, w.speed, w.playing", value)
+    lab.page.keyboard.press("p")
+    shown.wait_python("w.playing", "True")
+    lab.page.keyboard.press(" ")
+    shown.wait_python("w.playing", "False")
+    line.locator(".kmem-tl-scrub").focus()
+    before = int(shown.python("w.position"))
+    lab.page.keyboard.press("ArrowRight")
+    shown.wait_python("w.position", str(before + 1))
+    lab.page.keyboard.press("PageDown")
+    shown.wait_python("w.position", str(before + 101))
+
+
+def test_it_plays_and_stops_at_the_end(lab: Any, shown: Any, line: Any) -> None:
+    shown.execute("w.go_to(99_900); w.speed = 1024")
+    line.locator("[data-gesture='play']").click()
+    shown.wait_python("w.source.now, w.playing", "(100000, False)")
+    assert line.locator("[data-gesture='play']").get_attribute("aria-label") == "Play"
+
+
+def test_what_is_linked_follows(lab: Any, shown: Any, line: Any) -> None:
+    shown.execute("w.go_to(4)")
+    shown.wait_python("f.focus.frame, f.focus.event", "(21, 4)")
+    map_live = shown.panel.locator(".kmem-framemap .kmem-live").first
+    lab.page.wait_for_function("() => document.querySelector('.kmem-framemap .kmem-live').textContent.includes('0x15')")
+    assert "no flags" in map_live.inner_text() or "kernel" in map_live.inner_text()
+    shown.execute("f.focus.at(event=50_000)")
+    shown.wait_python("w.source.now", "50000")
+    lab.page.wait_for_function("() => document.querySelector('.kmem-tl-scrub').value === '50000'")
+
+
+def test_what_is_read_is_what_python_says(lab: Any, shown: Any, line: Any) -> None:
+    shown.execute("w.go_to(42)")
+    lab.page.wait_for_function("() => document.querySelector('.kmem-timeline .kmem-live').textContent.startsWith('42')")
+    assert line.locator(".kmem-live").text_content() == "42: " + literal_eval(shown.python("w.line(42)"))
+    chosen = line.locator(".kmem-tl-line[aria-selected='true'] .kmem-tl-words")
+    assert chosen.text_content() == literal_eval(shown.python("w.line(42)"))
+    assert "<b>task</b>" in chosen.text_content()
+    assert line.locator(".kmem-tl-scrub").get_attribute("aria-valuetext") == "42 of 100,000"
+    assert "<img src=x onerror=alert(1)>" in line.locator(".kmem-subtitle").inner_text()
+    assert line.locator("img").count() == 0
+    kinds = line.locator(".kmem-chart-key").all_inner_texts()
+    assert kinds == literal_eval(shown.python("[k[0] for k in w.data()['kinds']]"))
+    bars = line.locator(".kmem-tl-picture path").evaluate_all("p => p.map(e => e.dataset.kind)")
+    assert bars == kinds
+
+
+def test_a_run_is_played_and_two_views_agree(lab: Any, shown: Any, line: Any) -> None:
+    output = shown.run(
+        "m = Machine.boot(memory='64M', cpus=1)\n"
+        "pages = [m.alloc_pages('GFP_KERNEL', i % 4) for i in range(50)]\n"
+        "r = Timeline(m); display(r); display(r)"
+    )
+    views = output.locator(".kmem-timeline")
+    views.nth(1).locator(".kmem-tl-line").first.wait_for()
+    views.nth(0).locator("[data-gesture='first']").click()
+    shown.wait_python("m.now", "0")
+    lab.page.wait_for_function(
+        "() => [...document.querySelectorAll('.kmem-tl-scrub')].slice(-2).every(s => s.value === '0')"
+    )
+    views.nth(1).locator("[data-gesture='last']").click()
+    shown.wait_python("m.now", "50")
+    shown.execute("m.goto(20)")
+    shown.wait_python("r.position", "20")
+    shown.execute("m.alloc_pages('GFP_ATOMIC'); r.send_changes()")
+    shown.wait_python("r.length, r.position", "(21, 21)")
+
+
+def test_dark_follows_the_page(lab: Any, shown: Any, line: Any) -> None:
+    def color() -> str:
+        return line.locator(".kmem-tl-words").first.evaluate("e => getComputedStyle(e).color")
+
+    light = color()
+    lab.theme("JupyterLab Dark")
+    try:
+        lab.page.wait_for_function("() => document.querySelector('.kmem-timeline').dataset.theme === 'dark'")
+        assert color() != light
+    finally:
+        lab.theme("JupyterLab Light")
+        lab.page.wait_for_function("() => document.querySelector('.kmem-timeline').dataset.theme === 'light'")
