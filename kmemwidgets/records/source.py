@@ -60,7 +60,8 @@ class FrameSource(Protocol):
     """
 
     def frame_table(self, kind: str = "flags") -> FrameTable | None:
-        """Return the frames as they are now; `codes` may be live, to be read at once. None: not known.
+        """Return the frames as they are now. None: not known.
 
-        A code, once in the palette, keeps its meaning; new ones are added behind.
+        Codes in a memoryview are live: they go on to show the frames as of the last call of
+        this or of `changes`, for as long as the source lives. The palette of a kind stays the same.
         """

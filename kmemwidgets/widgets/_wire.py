@@ -8,19 +8,24 @@ receiver sees a loss; a new epoch means that older numbers say nothing any more.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 import zlib
 from array import array
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
 
 #: Changed bytes beyond this go deflated; below, deflating costs more than it saves.
 PACK_BEYOND = 4096
 
 #: Messages a second that a screen can show.
 RATE = 30
+
+#: For every second that flushing takes, this many are left to whoever makes the changes.
+REST = 25
 
 
 class Send(Protocol):
@@ -73,22 +78,34 @@ class Pace:
     """Calls `flush` after changes, at once where it can, `RATE` times a second at most, and always after the last.
 
     While a cell runs no timer fires, so the changes themselves look at the clock;
-    the timer then brings the last state when the cell is over.
+    the timer then brings the last state when the cell is over. Changes may come by the
+    hundred thousand, so not each of them looks: about `LOOKS` between two flushes do.
     """
+
+    LOOKS = 32
 
     def __init__(self, flush: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._flush = flush
         self._clock = clock
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._skip = 0
+        self._looks = 0
+        self._stride = 0
 
     def poke(self) -> None:
         """Note that something changed. Called after every single change, so it is short."""
+        if self._skip:
+            self._skip -= 1
+            return
         now = self._clock()
         if now >= self._due:
             self._go(now)
-        elif self._timer is None:
+            return
+        if self._timer is None:
             self._wait(self._due - now)
+        self._looks += 1
+        self._skip = self._stride
 
     def stop(self) -> None:
         """Forget what is waiting."""
@@ -97,6 +114,8 @@ class Pace:
             self._timer = None
 
     def _wait(self, seconds: float) -> None:
+        import asyncio  # only here: whoever has a loop has loaded it, and others need not
+
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # a plain script: no page listens
@@ -105,9 +124,17 @@ class Pace:
 
     def _late(self) -> None:
         self._timer = None
-        self._go(self._clock())
+        self._skip = 0
+        now = self._clock()
+        if now < self._due:
+            self._wait(self._due - now)
+        else:
+            self._go(now)
 
     def _go(self, now: float) -> None:
+        # The last time between two flushes tells how many changes the next one may let pass unlooked.
+        self._stride = self._looks * (self._stride + 1) // self.LOOKS
+        self._looks = 0
         self._flush()
-        # From the end of the flush, so that a slow one cannot fill all the time there is.
-        self._due = max(now, self._clock()) + 1 / RATE
+        end = max(now, self._clock())
+        self._due = end + max(1 / RATE, REST * (end - now))

@@ -1,24 +1,26 @@
-// The frames as a picture in rows, and ever smaller copies of it, from which any part
-// is painted at any scale in the time that the screen's pixels take, however many frames there are.
+// The frames as a picture in rows, any part of which is painted at any scale in the time that the
+// screen's pixels take, however many frames there are.
 //
-// A cell of a copy is one of the four below it, picked by a hash of its place: shares
-// stay what they are, and no kind is mixed into a colour that means another.
+// From afar a pixel stands for a square of cells and shows one of them, picked by a hash of the
+// square's place: shares stay what they are, no kind is mixed into a colour that means another, and
+// nothing has to be kept or renewed beside the frames themselves.
 
 import { frameRow } from "./geometry.js";
 
 export const NONE = 255;
 
-const TALLEST = 24;
+// At fewer pixels a cell than 2^-0.65 a pixel stands for more than one.
+const CLOSE_ENOUGH = 0.35;
 
-function pick(x, y) {
-  const h = Math.imul(x * 0x9e3779b1 + y * 0x85ebca6b, 0xc2b2ae35);
-  return (h >>> 13) & 3;
+/** A number that looks random but is the same for the same place. */
+function hash(x, y) {
+  const h = Math.imul(x ^ Math.imul(y, 0x85ebca6b), 0xc2b2ae35);
+  return Math.imul(h ^ (h >>> 15), 0x27d4eb2f) >>> 8;
 }
 
 /** The picture of one state of the wire. */
 export class Raster {
   constructor(map, bytes) {
-    this.map = map;
     this.bytes = bytes;
     this.width = map.columns;
     this.height = map.height;
@@ -29,8 +31,6 @@ export class Raster {
       const at = frameRow(map, row);
       this.rows[row] = at < 0 ? -Infinity : lead + at * map.columns;
     }
-    this.levels = [];
-    this.buildLevels();
   }
 
   /** Code of a cell of the map, NONE where there is no frame. */
@@ -38,108 +38,67 @@ export class Raster {
     return this.bytes[this.rows[y] + x] ?? NONE;
   }
 
-  buildLevels() {
-    let { width, height } = this;
-    for (let level = 1; level < TALLEST && (width > 1 || height > 1); level += 1) {
-      width = Math.max(1, (width + 1) >> 1);
-      height = Math.max(1, (height + 1) >> 1);
-      this.levels.push({ width, height, codes: new Uint8Array(width * height) });
-      this.fillLevel(level, 0, width, 0, height);
-    }
-  }
-
-  fillLevel(level, x0, x1, y0, y1) {
-    const { width, codes } = this.levels[level - 1];
-    const below = level > 1 ? this.levels[level - 2] : null;
-    const belowWidth = below ? below.width : this.width;
-    const belowHeight = below ? below.height : this.height;
-    for (let y = y0; y < y1; y += 1) {
-      const upper = below ? 2 * y * belowWidth : this.rows[2 * y];
-      const hasLower = 2 * y + 1 < belowHeight;
-      const lower = !hasLower ? upper : below ? upper + belowWidth : this.rows[2 * y + 1];
-      const source = below ? below.codes : this.bytes;
-      for (let x = x0; x < x1; x += 1) {
-        const left = 2 * x;
-        const right = left + 1 < belowWidth ? left + 1 : left;
-        const chosen = pick(x, y);
-        let code = source[(chosen & 2 ? lower : upper) + (chosen & 1 ? right : left)] ?? NONE;
-        if (code === NONE) {
-          // A frame is never lost beside no frame.
-          for (const at of [upper + left, upper + right, lower + left, lower + right]) {
-            const other = source[at] ?? NONE;
-            if (other !== NONE) code = other;
-          }
-        }
-        codes[y * width + x] = code;
-      }
-    }
-  }
-
-  /** Renew the copies after the cells of `ranges` (start, length, ... in the bytes) changed. */
-  update(ranges) {
-    const lead = (this.map.start - this.map.first) / this.map.step;
-    for (let i = 0; i < ranges.length; i += 2) {
-      const first = ranges[i] + lead;
-      const last = first + ranges[i + 1] - 1;
-      const r0 = Math.floor(first / this.width);
-      const r1 = Math.floor(last / this.width);
-      for (const [at, from, rows] of this.map.bands) {
-        const low = Math.max(r0, from);
-        const high = Math.min(r1, from + rows - 1);
-        if (low > high) continue;
-        let [y0, y1] = [at + low - from, at + high - from];
-        let [x0, x1] = r0 === r1 ? [first % this.width, last % this.width] : [0, this.width - 1];
-        for (let level = 1; level <= this.levels.length; level += 1) {
-          [x0, x1, y0, y1] = [x0 >> 1, x1 >> 1, y0 >> 1, y1 >> 1];
-          this.fillLevel(level, x0, x1 + 1, y0, y1 + 1);
-        }
-      }
-    }
-  }
-
   /**
    * Paint into `out` (Uint32Array of width x height pixels): pixel (0, 0) shows the map at (left, top),
    * `scale` pixels a cell. `lut` has a colour for each code; lut[NONE] where there is no frame.
    */
   paint(out, width, height, left, top, scale, lut) {
-    const level = Math.min(this.levels.length, Math.max(0, Math.floor(Math.log2(1 / scale) + 0.35)));
-    const shrink = 2 ** level;
-    const step = 1 / (scale * shrink);
-    const columns = level ? this.levels[level - 1].width : this.width;
-    const rows = level ? this.levels[level - 1].height : this.height;
-    const source = level ? this.levels[level - 1].codes : this.bytes;
-    const none = lut[NONE];
+    const level = Math.max(0, Math.floor(Math.log2(1 / scale) + CLOSE_ENOUGH));
+    const side = 2 ** level;
     const across = new Int32Array(width);
     for (let x = 0; x < width; x += 1) {
-      const cell = Math.floor(left / shrink + (x + 0.5) * step);
-      across[x] = cell >= 0 && cell < columns ? cell : -1;
+      const column = Math.floor((left + (x + 0.5) / scale) / side);
+      across[x] = column >= 0 && column * side < this.width ? column : -1;
     }
     let before = -1;
     for (let y = 0; y < height; y += 1) {
-      const row = Math.floor(top / shrink + (y + 0.5) * step);
+      const row = Math.floor((top + (y + 0.5) / scale) / side);
       const at = y * width;
       if (row === before) {
         out.copyWithin(at, at - width, at);
         continue;
       }
       before = row;
-      const base = row < 0 || row >= rows ? -Infinity : level ? row * columns : this.rows[row];
-      if (base === -Infinity) {
-        out.fill(none, at, at + width);
+      if (row < 0 || row * side >= this.height) out.fill(lut[NONE], at, at + width);
+      else if (level) this.paintSquares(out, at, across, row, level, lut);
+      else this.paintCells(out, at, across, this.rows[row], lut);
+    }
+  }
+
+  paintCells(out, at, across, base, lut) {
+    const { bytes } = this;
+    const end = bytes.length;
+    for (let x = 0; x < across.length; x += 1) {
+      const index = base + across[x];
+      out[at + x] = across[x] < 0 || !(index >= 0) || index >= end ? lut[NONE] : lut[bytes[index]];
+    }
+  }
+
+  paintSquares(out, at, across, row, level, lut) {
+    const { bytes, rows, height } = this;
+    const end = bytes.length;
+    const mask = (1 << level) - 1;
+    const top = row << level;
+    for (let x = 0; x < across.length; x += 1) {
+      const column = across[x];
+      if (column < 0) {
+        out[at + x] = lut[NONE];
         continue;
       }
-      for (let x = 0; x < width; x += 1) {
-        const cell = across[x];
-        const code = cell < 0 ? undefined : source[base + cell];
-        out[at + x] = code === undefined ? none : lut[code];
-      }
+      const h = hash(column, row);
+      let y = top + ((h >> level) & mask);
+      if (y >= height) y = top;
+      let index = rows[y] + (column << level) + (h & mask);
+      // A frame is never lost beside no frame.
+      if (!(index >= 0) || index >= end) index = rows[top] + (column << level);
+      out[at + x] = !(index >= 0) || index >= end ? lut[NONE] : lut[bytes[index]];
     }
   }
 
   /** How many cells there are of each code. */
   counts() {
-    const counts = new Array(256).fill(0);
-    const bytes = this.bytes;
+    const counts = new Uint32Array(256);
+    const { bytes } = this;
     for (let i = 0; i < bytes.length; i += 1) counts[bytes[i]] += 1;
     return counts;
   }

@@ -301,11 +301,12 @@ class FrameMap(KmemWidget):
     def send_changes(self) -> None:
         """Send the frames that changed."""
         changes = self._source.changes(self._seen)
-        table = self._table()
-        if table is None or self._sent is None or changes.ranges is None or self._sent[0].palette != table.palette:
+        if self._sent is None or changes.ranges is None:
             self.refresh()
             return
-        layout = self._sent[1]
+        table, layout = self._sent
+        if not isinstance(table.codes, memoryview):
+            table = self._table() or table
         self._seen = changes.seq
         ranges = list(_cells(changes.ranges, layout))
         if sum(length for _, length in ranges) * layout.step > _MOST * (layout.end - layout.start):
