@@ -153,7 +153,7 @@ TEXTS = [
 ]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_recording_with_a_damaged_file_is_refused_or_read(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(TEXTS))
