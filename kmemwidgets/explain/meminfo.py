@@ -17,6 +17,7 @@ from kmemwidgets.capture import Capture
 from kmemwidgets.procfs import meminfo, swaps, vmstat, zoneinfo
 from kmemwidgets.records import MachineSpec, ZoneInfo
 from kmemwidgets.sim.cmdline import memparse, parameter
+from kmemwidgets.sim.direct_map import ISA_END, counted_bytes
 from kmemwidgets.sim.meminfo import commit_limit, si_mem_available, totalreserve_pages
 from kmemwidgets.sim.rules.layout import vmalloc_bytes
 from kmemwidgets.sim.zone_sizes import highmem_zones, lowmem_end, node_memory, usable_memory, zone_ranges
@@ -263,23 +264,22 @@ def _constants(spec: MachineSpec, given: Mapping[str, int]) -> dict[str, int]:
     values["VmallocTotal"] = vmalloc_bytes(spec, usable_memory(spec)) >> 10
     if spec.arch.startswith("x86"):
         # Splitting a large entry moves memory between the sizes; what is mapped stays the same.
-        values["DirectMap4k"] = _mapped_bytes(spec) // 1024 - sum(
+        values["DirectMap4k"] = _mapped_bytes(spec, gbpages="DirectMap1G" in given) // 1024 - sum(
             given.get(field, 0) for field in ("DirectMap2M", "DirectMap4M", "DirectMap1G")
         )
     return values
 
 
-def _mapped_bytes(spec: MachineSpec) -> int:
-    """Return how much the direct map covers: the first MiB, and all RAM above it that has a place in it."""
+def _mapped_bytes(spec: MachineSpec, *, gbpages: bool) -> int:
+    """Return the sum of the direct map's counters."""
     page = spec.page_size
+    ram = [(-(-start // page) * page, end // page * page) for start, end in usable_memory(spec)]
+    ram = [(start, end) for start, end in ram if start < end]
+    if spec.arch == "x86_64":
+        return counted_bytes(ram, spec.reserved, gbpages=gbpages)
     memory = node_memory(spec)
     limit = lowmem_end(spec, memory[0].start_pfn, memory[-1].end_pfn) * page
-    above = sum(
-        min(end // page * page, limit) - max(-(-start // page) * page, 1 << 20)
-        for start, end in usable_memory(spec)
-        if start < limit and end > 1 << 20
-    )
-    return (1 << 20) + above
+    return ISA_END + sum(min(end, limit) - max(start, ISA_END) for start, end in ram if start < limit and end > ISA_END)
 
 
 def _recorded(capture: Capture) -> Figures:
