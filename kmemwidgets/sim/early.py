@@ -129,5 +129,6 @@ def hash_entries(pages: int, scale: int, page_size: int = 4096, *, wide: bool = 
         while bound < pages:
             scale += 1
             bound <<= 2
-    entries = pages >> (scale - (page_size.bit_length() - 1))
+    shift = scale - (page_size.bit_length() - 1)
+    entries = pages >> shift if shift > 0 else pages << -shift
     return 1 << max(entries - 1, 1).bit_length()

@@ -66,7 +66,12 @@ EXERCISES = (
         _after_two_frees,
         "Last in, first out: {right} was freed last.",
         "Freeing puts to the head of the list, and allocating takes from the head.",
-        (Slip(lambda right: "A" if right == "B" else "B", "That one was freed first, so the other lies in front of it."),),
+        (
+            Slip(
+                lambda right: "A" if right == "B" else "B",
+                "That one was freed first, so the other lies in front of it.",
+            ),
+        ),
     ),
     Exercise(
         "pcp.order",

@@ -59,7 +59,7 @@ def by_caller(areas: Iterable[VmallocArea]) -> list[tuple[str, int, int]]:
     number: Counter[str] = Counter()
     size: Counter[str] = Counter()
     for area in areas:
-        name = area.caller.split("+")[0] or "-"
+        name = area.caller.split("+")[0] or ("(freed, not purged)" if kind_of(area) == "unpurged" else "-")
         number[name] += 1
         size[name] += area.size
     return sorted(((name, number[name], size[name]) for name in size), key=lambda row: (-row[2], row[0]))
