@@ -1,0 +1,210 @@
+"""The answer to "Why here?": one command run again with its decisions on, told in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from kmemwidgets.records import MIGRATETYPES, TraceEvent, Version
+
+from .events import EventLog
+from .gfp import format_gfp
+from .history import History
+
+
+class Rerun(Protocol):
+    """What it takes to run a command again: a machine's allocator and history."""
+
+    @property
+    def page_alloc(self) -> Any:
+        """The allocator, which can be listened to."""
+
+    @property
+    def history(self) -> History:
+        """The commands, and the way to any moment."""
+
+
+def why(machine: Rerun, version: Version, number: int | None = None) -> tuple[str, ...]:
+    """Tell what one command decided, and what came of it.
+
+    The machine is brought to the moment before, runs the command with somebody listening, and is brought back.
+
+    Parameters
+    ----------
+    machine : Machine
+    version : tuple of int
+        Its kernel's, for the names of GFP flags.
+    number : int, optional
+        Which command, counted from 1; the last one in force if not given.
+
+    Raises
+    ------
+    ValueError
+        For a command that was not given.
+    """
+    history = machine.history
+    now = history.now
+    number = now if number is None else number
+    if not 1 <= number <= len(history.commands):
+        raise ValueError(f"no command {number}; there are 1 to {len(history.commands)}")
+    allocator = machine.page_alloc
+    heard = allocator.observed_events, allocator.decisions
+    log = EventLog()
+    try:
+        history.goto(number - 1)
+        allocator.listen(log.emit, log.emit)
+        history.goto(number)
+    finally:
+        allocator.listen(*heard)
+        history.goto(now)
+    return tuple(sentences(log.since(0), version, allocator.zone_names))
+
+
+def sentences(events: Iterable[TraceEvent], version: Version, zone_names: Sequence[str] = ()) -> list[str]:
+    """Tell the events of one command in words, one sentence an event; splits of one block together."""
+    told: list[str] = []
+    splits: list[dict[str, Any]] = []
+    for event in events:
+        fields = event.fields
+        if event.name == "expand":
+            splits.append(fields)
+            continue
+        if splits:
+            told.append(_split(splits))
+            splits = []
+        line = _SENTENCES.get(event.name, _nothing)(fields, version, zone_names)
+        if line:
+            told.append(line)
+    if splits:
+        told.append(_split(splits))
+    return told
+
+
+def _nothing(_fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    return ""
+
+
+def _request(fields: dict[str, Any], version: Version, names: Sequence[str]) -> str:
+    highest = fields["highest_zoneidx"]
+    zone = names[highest] if highest < len(names) else f"index {highest}"
+    return (
+        f"{format_gfp(fields['gfp_flags'], version)} asks for {_pages(fields['order'])}: migrate type "
+        f"{_type(fields['migratetype'])}, zones up to {zone}, from node {fields['nid']} on"
+    )
+
+
+def _watermark(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    where = f"node {fields['nid']} {fields['zone']}"
+    left = fields["free"] - fields["unusable"]
+    need = fields["min"] + fields["reserve"]
+    mark = f"the mark {fields['mark']:,}" + (
+        f", lowered to {fields['min']:,}," if fields["min"] != fields["mark"] else ""
+    )
+    sums = f"free {fields['free']:,} - {fields['unusable']:,} unusable = {left:,}"
+    need_words = f"{mark} + {fields['reserve']:,} reserved = {need:,}"
+    if fields["passed"]:
+        return f"{where}: {sums} is above {need_words}, so the zone may be used"
+    if left > need:
+        return f"{where}: {sums} is above {need_words}, but no free block has order {fields['order']} or more"
+    return f"{where}: {sums} is not above {need_words}"
+
+
+def _skipped(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    return f"node {fields['nid']} {fields['zone']} is passed over: {fields['why']}"
+
+
+def _refill(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    got = f"{fields['got']:,} of {fields['asked']:,} blocks"
+    return f"the cpu's list {fields['list']} was empty and took {got} from the buddy lists"
+
+
+def _pcp_take(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    left = _number(fields["count"])
+    return f"pfn {fields['pfn']:#x} is the head of the cpu's list {fields['list']}; {left} stay on the cpu's lists"
+
+
+def _buddy_take(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    here = f"the list of order {fields['from_order']}, {_type(fields['from_migratetype'])}"
+    how = "whole" if fields["from_order"] == fields["order"] else f"split down to order {fields['order']}"
+    return f"pfn {fields['pfn']:#x} is taken from {here} of node {fields['nid']} {fields['zone']}, {how}"
+
+
+def _extfrag(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    mine, other = _type(fields["alloc_migratetype"]), _type(fields["fallback_migratetype"])
+    claimed = f"its page block becomes {mine}" if fields["change_ownership"] else "its page block stays as it is"
+    block = f"a block of order {fields['fallback_order']} at pfn {fields['pfn']:#x}"
+    return f"no {mine} block is free, so {block} is taken from {other}; {claimed}"
+
+
+def _split(splits: Sequence[dict[str, Any]]) -> str:
+    first, last = splits[0], splits[-1]
+    back = ", ".join(f"{part['pfn']:#x} (order {part['order']})" for part in splits)
+    lists = f"the {_type(first['migratetype'])} lists"
+    orders = f"from order {first['order'] + 1} down to {last['order']}"
+    return f"pfn {first['of']:#x} is split {orders}; the other halves go back to {lists}: {back}"
+
+
+def _merge(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    return f"pfn {fields['pfn']:#x} merges with its buddy {fields['buddy']:#x} of order {fields['order']}"
+
+
+def _put(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    holds = f"the cpu's lists now hold {_number(fields['count'])}, and may hold {fields['high']:,}"
+    return f"pfn {fields['pfn']:#x} goes to the head of the cpu's list {fields['list']}; {holds}"
+
+
+def _drain(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    return f"pfn {fields['pfn']:#x} of order {fields['order']} goes from the cpu's list back to the buddy lists"
+
+
+def _slowpath(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    return f"slow path: {fields['step']}"
+
+
+def _kswapd(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    return f"kswapd of node {fields['nid']} is woken for order {fields['order']}"
+
+
+def _highatomic(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    return f"{fields['pages']:,} pages at pfn {fields['pfn']:#x} are now kept for high-order atomic requests"
+
+
+def _allocated(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    if fields["pfn"] < 0:
+        return "no zone had a block: the request failed"
+    return f"so it got pfn {fields['pfn']:#x}, {_pages(fields['order'])}"
+
+
+def _freed(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    return f"pfn {fields['pfn']:#x}, {_pages(fields['order'])}, is given back"
+
+
+_SENTENCES = {
+    "request": _request,
+    "watermark": _watermark,
+    "zone_skipped": _skipped,
+    "pcp_refill": _refill,
+    "pcp_take": _pcp_take,
+    "pcp_put": _put,
+    "buddy_take": _buddy_take,
+    "merge": _merge,
+    "slowpath": _slowpath,
+    "reserve_highatomic": _highatomic,
+    "mm_page_alloc": _allocated,
+    "mm_page_free": _freed,
+    "mm_page_alloc_extfrag": _extfrag,
+    "mm_page_pcpu_drain": _drain,
+    "mm_vmscan_wakeup_kswapd": _kswapd,
+}
+
+
+def _pages(order: int) -> str:
+    return "1 page" if order == 0 else f"{1 << order:,} pages (order {order})"
+
+
+def _number(pages: int) -> str:
+    return "1 page" if pages == 1 else f"{pages:,} pages"
+
+
+def _type(migratetype: int) -> str:
+    return MIGRATETYPES[migratetype] if 0 <= migratetype < len(MIGRATETYPES) else str(migratetype)

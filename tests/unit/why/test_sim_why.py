@@ -1,0 +1,99 @@
+"""Why here: the decisions of one command in words, and the machine as it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from kmemwidgets.records import TraceEvent
+from kmemwidgets.sim import Machine
+from kmemwidgets.sim.events import KINDS
+from kmemwidgets.sim.why import sentences, why
+
+
+def state(machine: Machine) -> object:
+    snapshot = machine.snapshot()
+    lists = [machine.free_lists(zone.nid, zone.name, 10**6) for zone in snapshot.zones if zone.present]
+    return snapshot, lists
+
+
+def used() -> Machine:
+    machine = Machine.boot(memory="64M", cpus=1)
+    first = machine.alloc_pages("GFP_KERNEL", 0)
+    block = machine.alloc_pages("GFP_HIGHUSER_MOVABLE", 4)
+    assert first is not None
+    assert block is not None
+    machine.free_pages(block, 4)
+    machine.free_pages(first, 0)
+    return machine
+
+
+def told(machine: Machine, number: int | None = None) -> tuple[str, ...]:
+    return why(machine, machine.spec().kernel, number)
+
+
+def test_an_allocation_is_told_from_request_to_page() -> None:
+    machine = used()
+    lines = told(machine, 1)
+    assert lines[0] == "GFP_KERNEL asks for 1 page: migrate type Unmovable, zones up to Normal, from node 0 on"
+    zone = machine.snapshot().zone(0, "DMA32")
+    assert f"+ 0 reserved = {zone.low:,}, so the zone may be used" in lines[1]
+    assert lines[2].startswith("no Unmovable block is free, so a block of order 10 at pfn 0x1000 is taken from Movable")
+    assert "is split from order 10 down to 0" in lines[3]
+    assert lines[3].count("(order ") == 10
+    assert lines[-1] == "so it got pfn 0x1000, 1 page"
+
+
+def test_a_free_is_told() -> None:
+    assert told(used(), 3)[0].endswith("16 pages (order 4), is given back")
+
+
+def test_a_failure_is_told_to_the_end() -> None:
+    machine = used()
+    while machine.alloc_pages("GFP_KERNEL|__GFP_NOWARN", 10):
+        pass
+    lines = told(machine)
+    assert any("but no free block has order 10 or more" in line for line in lines)
+    assert any(line.startswith("slow path") for line in lines)
+    assert any("kswapd of node 0 is woken" in line for line in lines)
+    assert lines[-1] == "no zone had a block: the request failed"
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_the_machine_is_as_it_was(number: int) -> None:
+    machine = used()
+    before, moment, listening = state(machine), machine.now, machine.page_alloc.decisions
+    told(machine, number)
+    assert state(machine) == before
+    assert machine.now == moment
+    assert machine.page_alloc.decisions is listening
+
+
+def test_it_can_be_asked_of_an_earlier_moment() -> None:
+    machine = used()
+    machine.goto(2)
+    assert told(machine) == told(machine, 2)
+    assert machine.now == 2
+    assert told(machine, 4)
+    assert machine.now == 2
+
+
+@pytest.mark.parametrize("number", [0, 5, -1])
+def test_a_command_that_was_not_given(number: int) -> None:
+    with pytest.raises(ValueError, match="there are 1 to 4"):
+        told(used(), number)
+
+
+def test_every_kind_of_event_can_be_told() -> None:
+    values = {
+        "zone": "Normal",
+        "why": "cpuset",
+        "step": "reclaim",
+        "passed": True,
+        "name": "x",
+        "system": "s",
+        "fields": {},
+    }
+    for system, name, names in KINDS:
+        event = TraceEvent(0, system, name, {field: values.get(field, 1) for field in names})
+        for line in sentences([event], (6, 1, 192), ("DMA", "Normal")):
+            assert "None" not in line
