@@ -17,7 +17,7 @@ from typing import Any
 
 from . import fallback
 from .events import EXPAND, EXTFRAG, MERGE, ZONE_LOCKED
-from .memmap import IN_USE, IN_USE_LRU, ORDER_MASK, UNKNOWN_LRU, MemMap
+from .memmap import IN_USE, IN_USE_LRU, ORDER_MASK, UNKNOWN_LRU, MemMap, make_table
 from .migratetype import MOVABLE, NR_TYPES, PCPTYPES
 from .mmzone import Zone
 from .rules.page_alloc import BuddyRules
@@ -50,8 +50,8 @@ class FreeAreas:
     """
 
     __slots__ = (
-        "boosted", "cpu", "decide", "heads", "memmap", "pcp_huge", "pcp_largest", "ragged", "ranges", "rules",
-        "state", "tails", "top", "top_movable", "trace", "types", "zone",
+        "boosted", "cpu", "decide", "free_limit", "heads", "memmap", "pcp_huge", "pcp_largest", "plans", "ragged",
+        "ranges", "rules", "state", "tail_limit", "tails", "top", "top_movable", "trace", "types", "zone",
     )  # fmt: skip
 
     def __init__(self, rules: BuddyRules, memmap: MemMap, zone: Zone) -> None:
@@ -65,16 +65,26 @@ class FreeAreas:
         self.heads: list[dict[int, None]] = [{} for _ in range(CODES)]
         self.tails: list[dict[int, None]] = [{} for _ in range(CODES)]
         self.ranges: list[list[int]] = []
+        #: Orders plus one: up to which merging needs no look at page block types; from which on the buddy one level
+        #: up does not matter.
+        self.free_limit = min(self.top, memmap.pageblock_order)
+        self.tail_limit = self.top if rules.merge_likely_to_tail else 0
         block = 1 << self.top
         #: A zone whose ends are no multiples of the largest block must look whether a buddy is its own.
         self.ragged = bool(zone.start_pfn % block or zone.end_pfn % block)
         self.boosted = False
+        #: Plans of the fast path, which count on a largest block.
+        self.plans: dict[Any, Any] = {}
         #: Orders that the per-CPU lists hold: up to one, and the huge page's (-1: no such list).
         self.pcp_largest = -1
         self.pcp_huge = -1
         self.trace: Emit | None = None
         self.decide: Emit | None = None
         self.cpu = 0
+
+    def own_types(self) -> None:
+        """Keep the page blocks' types apart from another zone that shares a block (FLATMEM, pageblock_flags)."""
+        self.types = make_table(len(self.memmap.types))
 
     # Lists
 
@@ -107,6 +117,7 @@ class FreeAreas:
         if code == self.top_movable and self.ranges:
             # One block at a time: what is not asked for stays a range.
             run = self.ranges[0]
+            self.memmap.touch(run[0], run[0] + 1)
             head[run[0]] = None
             self.state[run[0]] = code
             run[0] += run[2]
@@ -118,6 +129,8 @@ class FreeAreas:
         if tail:
             head.update(dict.fromkeys(reversed(tail)))
             tail.clear()
+        elif code == self.top_movable:
+            self.plans.clear()
 
     def first(self, code: int) -> int:
         """Return the head of a list that is not empty."""
@@ -129,11 +142,28 @@ class FreeAreas:
         """Take the head of the smallest list of a type that holds `order`, splitting it; -1 if all are empty."""
         heads = self.heads
         wanted = code = (order + 1) << 4 | mt
-        while not heads[code]:
+        head = heads[code]
+        while not head:
             code += 16
             if code > 0xBF:
                 return -1
-        pfn = self.take_first(code, wanted)
+            head = heads[code]
+        if self.decide or self.rules.keeps_upper_half:
+            pfn = self.take_first(code, wanted)
+        else:
+            # The same as take_first and expand, without their calls.
+            pfn = head.popitem()[0]
+            if not head and (self.tails[code] or code == self.top_movable):
+                self.turn(code)
+            state = self.state
+            state[pfn] = 0
+            size = 1 << (code >> 4) - 1
+            while code > wanted:
+                code -= 16
+                size >>= 1
+                half = pfn + size
+                heads[code][half] = None
+                state[half] = code
         if self.trace:
             refill = mt < PCPTYPES and (order <= self.pcp_largest or order == self.pcp_huge)
             self.trace((ZONE_LOCKED, self.cpu, pfn, order, mt, int(refill)))
@@ -183,22 +213,24 @@ class FreeAreas:
         """Give a block back to the lists of type `mt`: merge it upwards, then insert it (__free_one_page)."""
         state = self.state
         heads = self.heads
+        tails = self.tails
         decide = self.decide
         bit = 1 << order
         key = order + 1
-        limit = min(self.top, self.memmap.pageblock_order)
+        limit = self.free_limit
+        ragged = self.ragged
         while key <= limit:
             buddy = pfn ^ bit
             code = state[buddy]
-            if code >> 4 != key or (self.ragged and not self.zone.start_pfn <= buddy < self.zone.end_pfn):
+            if code >> 4 != key or (ragged and not self.zone.start_pfn <= buddy < self.zone.end_pfn):
                 break
             head = heads[code]
             if buddy in head:
                 del head[buddy]
-                if not head:
+                if not head and tails[code]:
                     self.turn(code)
             else:
-                del self.tails[code][buddy]
+                del tails[code][buddy]
             if decide:
                 decide((MERGE, self.cpu, pfn, buddy, key - 1, code & 15))
             state[buddy] = 0
@@ -214,7 +246,7 @@ class FreeAreas:
         code = key << 4 | mt
         state[pfn] = code
         if not to_tail:
-            if key >= self.top or not self.rules.merge_likely_to_tail:
+            if key >= self.tail_limit:
                 heads[code][pfn] = None
                 return
             higher = (pfn & ~bit) ^ (bit + bit)
@@ -276,6 +308,7 @@ class FreeAreas:
             if order == self.top and self._hand_over_range(pfn, blocks, to_tail):
                 pfn += blocks << order
                 continue
+            self.memmap.touch(pfn, pfn + (1 << order))
             self.free_one_page(pfn, order, self.types[pfn >> self.memmap.pageblock_order], to_tail)
             pfn += 1 << order
 
@@ -306,6 +339,7 @@ class FreeAreas:
         first = pfn >> shift
         count = max(pages >> shift, 1)
         self.types[first : first + count] = bytes((mt,)) * count
+        self.memmap.places[first : first + count] = bytes(count)
 
     def move_freepages(self, start: int, end: int, mt: int) -> int:
         """Move all free blocks of a range to the lists of a type and return their pages (move_freepages)."""
@@ -432,11 +466,14 @@ class FreeAreas:
             {c: tuple(d) for c, d in enumerate(self.tails) if d},
             tuple(tuple(run) for run in self.ranges),
             self.boosted,
+            bytes(self.types) if self.types is not self.memmap.types else None,
         )
 
     def load(self, saved: tuple[Any, ...]) -> None:
         """Bring the lists back to what `save` copied, in place."""
-        heads, tails, ranges, self.boosted = saved
+        heads, tails, ranges, self.boosted, types = saved
+        if types is not None:
+            self.types[:] = types
         for code in range(CODES):
             for lists, kept in ((self.heads, heads), (self.tails, tails)):
                 lists[code].clear()

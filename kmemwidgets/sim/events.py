@@ -1,6 +1,6 @@
 """The event log: what the machine did and decided, cheap to take down, told in full on demand.
 
-An event is taken down as a tuple: its kind, the cpu, and the values of its fields.
+An event is taken down as plain values: its kind, the cpu, and its fields.
 Where nobody listens, the place that would tell it tests one attribute.
 """
 
@@ -62,47 +62,65 @@ KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 
 
+#: Values of an event of each kind, kind and cpu included.
+SIZES: tuple[int, ...] = tuple(len(names) + 2 for _, _, names in KINDS)
+
+
 class EventLog:
     """Events in the order they happened.
 
     Parameters
     ----------
     limit : int or None
-        How many to keep; older ones are dropped in pieces, and the count goes on.
+        How many to keep at least; older ones are dropped in pieces, and the count goes on.
 
     Attributes
     ----------
-    first : int
-        Number of the oldest event kept.
-    raw : list of tuple
-        ``(kind, cpu, field values...)``.
+    raw : list
+        All events' values one after the other: kind, cpu, fields. (One flat list: a tuple kept for each event would
+        cost more in garbage collection than all the rest.)
+    emit : callable
+        Takes one event, or several in one tuple.
     """
 
-    __slots__ = ("first", "limit", "raw")
+    __slots__ = ("_first", "_starts", "emit", "limit", "raw")
 
     def __init__(self, limit: int | None = None) -> None:
-        self.first = 0
         self.limit = limit
-        self.raw: list[tuple[Any, ...]] = []
-
-    def emit(self, event: tuple[Any, ...]) -> None:
-        """Take an event down."""
-        self.raw.append(event)
-        if self.limit is not None and len(self.raw) >= 2 * self.limit:
-            self.first += len(self.raw) - self.limit
-            del self.raw[: len(self.raw) - self.limit]
+        self.raw: list[Any] = []
+        self.emit = self.raw.extend
+        # Number of the oldest event kept; where each event read so far starts in `raw`.
+        self._first = 0
+        self._starts: list[int] = []
 
     def note(self, system: str, name: str, fields: dict[str, Any], cpu: int = 0) -> None:
         """Take down an event of a kind that has no number."""
         self.emit((OTHER, cpu, system, name, fields))
 
     def __len__(self) -> int:
-        return self.first + len(self.raw)
+        self._look()
+        return self._first + len(self._starts)
+
+    def _look(self) -> None:
+        """Find where the events begin that came since the last look, and drop the oldest."""
+        raw, starts = self.raw, self._starts
+        at = starts[-1] + SIZES[raw[starts[-1]]] if starts else 0
+        while at < len(raw):
+            starts.append(at)
+            at += SIZES[raw[at]]
+        if self.limit is not None and len(starts) >= 2 * self.limit:
+            dropped = len(starts) - self.limit
+            cut = starts[dropped]
+            del raw[:cut]
+            starts[:] = [start - cut for start in starts[dropped:]]
+            self._first += dropped
 
     def since(self, seq: int) -> Iterator[TraceEvent]:
         """Tell the events from number `seq` on."""
-        for index in range(max(seq - self.first, 0), len(self.raw)):
-            yield told(self.raw[index], self.first + index)
+        self._look()
+        for index in range(max(seq - self._first, 0), len(self._starts)):
+            at = self._starts[index]
+            yield told(tuple(self.raw[at : at + SIZES[self.raw[at]]]), self._first + index)
 
 
 def told(event: tuple[Any, ...], seq: int) -> TraceEvent:

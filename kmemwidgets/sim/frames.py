@@ -69,6 +69,8 @@ class Frames:
         self.end_pfn = page_alloc.memmap.max_pfn
         self.codes = make_table(len(page_alloc.memmap.state))
         self._seen = make_table(len(page_alloc.memmap.state))
+        # Pieces that had been written at the last look; all others are zero then and now.
+        self._touched: set[int] = set()
         self._holes = _holes(memory, self.end_pfn)
         for start, end in self._holes:
             self.codes[start:end] = bytes((HOLE,)) * (end - start)
@@ -81,7 +83,8 @@ class Frames:
         """Work out anew what changed since the last look; return the ranges: first pfn, frames."""
         state, seen = self.page_alloc.state, self._seen
         changed: list[tuple[int, int]] = []
-        for base in range(0, len(state), CHUNK):
+        touched = self.page_alloc.memmap.touched
+        for base in sorted(number * CHUNK for number in touched | self._touched):
             top = min(base + CHUNK, len(state))
             chunk = bytes(state[base:top])
             old = bytes(seen[base:top])
@@ -91,6 +94,7 @@ class Frames:
                 if chunk[at : at + PIECE] != old[at : at + PIECE]:
                     changed.extend(self._work_out(base + at, min(base + at + PIECE, top)))
             seen[base:top] = chunk
+        self._touched = set(touched)
         return tuple((start, min(start + length, self.end_pfn) - start) for start, length in changed)
 
     def _work_out(self, start: int, end: int) -> list[tuple[int, int]]:

@@ -6,10 +6,12 @@ after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, overload
 
 from kmemwidgets.records import BadInput
+
+from .fast_path import freed_page
 
 #: A verb's name and its arguments; all of them plain numbers, texts or lists of those.
 Command: TypeAlias = tuple[str, tuple[Any, ...]]
@@ -20,6 +22,42 @@ SPACING = 4096
 MOST_CHECKPOINTS = 16
 #: Commands that a saved machine may have.
 MOST_COMMANDS = 5_000_000
+
+
+class CommandLog(Sequence[Command]):
+    """The commands of a machine, as the fast path takes them down, read as verbs and arguments.
+
+    Attributes
+    ----------
+    raw : list
+        An allocation's four arguments, a free as one number, or verb and arguments of anything else.
+    """
+
+    def __init__(self) -> None:
+        self.raw: list[Any] = []
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    @overload
+    def __getitem__(self, index: int) -> Command: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Command]: ...
+
+    def __getitem__(self, index: int | slice) -> Command | list[Command]:
+        if isinstance(index, slice):
+            return [_command(entry) for entry in self.raw[index]]
+        return _command(self.raw[index])
+
+
+def _command(entry: Any) -> Command:
+    """Read one entry of the log."""
+    if isinstance(entry, int):
+        return "free_pages", freed_page(entry)
+    if len(entry) == 4:
+        return "alloc_pages", entry
+    return entry  # type: ignore[no-any-return]
 
 
 class History:
@@ -36,10 +74,8 @@ class History:
 
     Attributes
     ----------
-    commands : list of Command
+    commands : CommandLog
         All that were given, also those that were undone and not yet replaced.
-    now : int
-        How many of them are in force.
     """
 
     def __init__(
@@ -49,23 +85,41 @@ class History:
         self._save = save
         self._load = load
         self._spacing = SPACING
+        self._next = SPACING
         self._checkpoints: dict[int, Any] = {}
-        self.commands: list[Command] = []
-        self.now = 0
+        self.commands = CommandLog()
+        # None: at the end of the log, whatever is added to it.
+        self._now: int | None = None
 
-    def add(self, command: Command) -> None:
-        """Take down a command that was carried out; what was undone before it is forgotten."""
-        if self.now < len(self.commands):
-            del self.commands[self.now :]
-            for at in [at for at in self._checkpoints if at > self.now]:
+    @property
+    def now(self) -> int:
+        """How many commands are in force."""
+        return len(self.commands.raw) if self._now is None else self._now
+
+    def cut(self) -> None:
+        """Forget what was undone, before a new command is taken down."""
+        if self._now is not None:
+            del self.commands.raw[self._now :]
+            for at in [at for at in self._checkpoints if at > self._now]:
                 del self._checkpoints[at]
-        self.commands.append(command)
-        self.now += 1
-        if self.now % self._spacing == 0:
-            self._checkpoints[self.now] = self._save()
-            if len(self._checkpoints) > MOST_CHECKPOINTS:
-                self._spacing *= 2
-                self._checkpoints = {at: kept for at, kept in self._checkpoints.items() if at % self._spacing == 0}
+            self._next = min(self._next, self._now + self._spacing)
+            self._now = None
+
+    def add(self, entry: Any) -> None:
+        """Take down a command that was carried out: verb and arguments, or what the fast path would write."""
+        self.cut()
+        self.commands.raw.append(entry)
+        if len(self.commands.raw) >= self._next:
+            self._checkpoint(len(self.commands.raw))
+
+    def _checkpoint(self, number: int) -> None:
+        """Keep a copy of all state; the fast path gets here late, so the distances are not all the same."""
+        self._checkpoints[number] = self._save()
+        if len(self._checkpoints) > MOST_CHECKPOINTS:
+            self._spacing *= 2
+            for at in sorted(self._checkpoints)[::2]:
+                del self._checkpoints[at]
+        self._next = number + self._spacing
 
     def goto(self, number: int) -> None:
         """Bring the machine to where it was after `number` commands.
@@ -77,14 +131,15 @@ class History:
         """
         if not 0 <= number <= len(self.commands):
             raise ValueError(f"no moment {number}; there are 0 to {len(self.commands)}")
+        now = self.now
         start = max((at for at in self._checkpoints if at <= number), default=0)
-        if start <= self.now <= number:
-            start = self.now
+        if start <= now <= number:
+            start = now
         else:
             self._load(self._checkpoints.get(start))
         for command in self.commands[start:number]:
             self._run(command)
-        self.now = number
+        self._now = number if number < len(self.commands) else None
 
 
 def read_commands(raw: object, verbs: frozenset[str]) -> list[Command]:

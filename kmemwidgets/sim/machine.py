@@ -25,14 +25,17 @@ from kmemwidgets.records import (
 from . import boot as boot_steps
 from . import start_kernel, view
 from .describe import check_spec, describe
+from .fast_path import FastPath
 from .frames import ChangeLog, Frames
 from .gfp import GFP_KERNEL, parse_gfp
 from .history import Command, History, read_commands
 from .objects import COMMANDS as OBJECT_COMMANDS
 from .objects import KernelObjects
+from .page import Page
 from .presets import preset
 from .rules.layout import virtual_layout
 from .unchecked import unchecked_rules
+from .why import why
 from .zone_sizes import usable_memory
 
 #: What a saved machine says it is.
@@ -44,16 +47,7 @@ MOST_SAVED = 1 << 28
 COMMANDS = frozenset({"alloc_pages", "free_pages", "sysctl"}) | OBJECT_COMMANDS
 
 
-class Page(int):
-    """A block of frames that was allocated: the number of its first frame."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"Page({int(self):#x})"
-
-
-class Machine:
+class Machine(FastPath):
     """A machine; `Machine.boot` makes one.
 
     Attributes
@@ -86,8 +80,10 @@ class Machine:
         self._frames.look()
         self._changes = ChangeLog()
         self._moved = False
+        self._looked_at = 0
         self._subscribers: list[Callable[[], None]] = []
         self.history = History(self._run, self._save, self._load)
+        self._share(self.page_alloc, self.history.commands.raw.append)
 
     @classmethod
     def boot(
@@ -176,43 +172,29 @@ class Machine:
     @property
     def verbs(self) -> Mapping[str, Callable[..., Any]]:
         """What can be done to it, by name."""
-        names = (*sorted(COMMANDS), "undo", "redo", "reset", "goto")
+        names = (*sorted(COMMANDS), "undo", "redo", "reset", "goto", "why")
         return MappingProxyType({name: getattr(self, name) for name in names})
 
-    def alloc_pages(
-        self, gfp: int | str = GFP_KERNEL, order: int = 0, node: int | None = None, cpu: int = 0
-    ) -> Page | None:
-        """Allocate 2^order frames.
-
-        Parameters
-        ----------
-        gfp : int or str
-            ``GFP_KERNEL | __GFP_ZERO``, or the kernel's text.
-        order : int
-        node : int, optional
-            Preferred node; the cpu's own if not given.
-        cpu : int
-
-        Returns
-        -------
-        Page or None
-            The number of the first frame; None if the request failed.
-        """
-        flags = parse_gfp(gfp, self._spec.kernel) if isinstance(gfp, str) else gfp
+    def _alloc_slowly(self, key: Any) -> Page | None:
+        """Carry out an allocation that the fast path doesn't know, or not any more."""
+        gfp, order, node, cpu = key
+        flags = self._gfp(gfp)
         if node is not None and node not in self._booted.node_order:
             raise ValueError(f"no node {node}; there are {', '.join(map(str, self._booted.node_order))}")
-        pfn = self._do("alloc_pages", flags, order, node, cpu)
+        pfn = self.page_alloc.alloc_pages(flags, order, node, cpu)
+        self.history.add((flags, order, node, cpu))
+        known = self._plans.get(node, {}).get(cpu, {}).get(order, {})
+        if flags in known:
+            # The same flags as text take the fast path, too.
+            known.setdefault(gfp, known[flags])
+        self._tell()
         return None if pfn < 0 else Page(pfn)
 
-    def free_pages(self, page: int, order: int = 0, cpu: int = 0) -> None:
-        """Give 2^order frames back.
-
-        Raises
-        ------
-        KernelBug
-            If no such block is in use there; nothing changes then.
-        """
-        self._do("free_pages", int(page), order, cpu)
+    def _free_slowly(self, page: int, order: int, cpu: int) -> None:
+        """Carry out a free that the fast path doesn't know."""
+        self.page_alloc.free_pages(Page(page), order, cpu)
+        self.history.add(int(page) << 20 | order << 12 | cpu)
+        self._tell()
 
     def sysctl(self, name: str, value: int | str) -> None:
         """Write a sysctl of vm/: min_free_kbytes, watermark_scale_factor, lowmem_reserve_ratio ..."""
@@ -330,7 +312,13 @@ class Machine:
     def goto(self, number: int) -> None:
         """Bring the machine to where it was after `number` commands."""
         self.history.goto(number)
+        # The next command may have to forget others first, which the fast path doesn't.
+        self.page_alloc.marks_changed()
         self._tell()
+
+    def why(self, number: int | None = None) -> tuple[str, ...]:
+        """Tell in sentences what command `number` decided, counted from 1; the last one in force if not given."""
+        return why(self, self._spec.kernel, number)
 
     def undo(self) -> bool:
         """Take back the last command; False if there is none."""
@@ -403,8 +391,9 @@ class Machine:
 
     def _look(self) -> None:
         ranges = self._frames.look()
-        if ranges or self._moved:
+        if ranges or self._moved or self._looked_at != self.now:
             self._moved = False
+            self._looked_at = self.now
             self._changes.add(ranges)
 
     def free_lists(self, nid: int, zone: str, most: int = 64) -> dict[tuple[int, str], tuple[int, ...]]:
@@ -419,10 +408,12 @@ class Machine:
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` after each change; return a function that stops that."""
         self._subscribers.append(callback)
+        self.page_alloc.take_the_whole_way(True)
 
         def stop() -> None:
             if callback in self._subscribers:
                 self._subscribers.remove(callback)
+                self.page_alloc.take_the_whole_way(bool(self._subscribers))
 
         return stop
 

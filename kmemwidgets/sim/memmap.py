@@ -29,7 +29,7 @@ RESERVED = 0xFC
 UNKNOWN_LRU = 0xFE
 UNKNOWN = 0xFF
 
-#: Bytes compared and saved as one piece of a table in a checkpoint.
+#: Frames whose state is saved as one piece in a checkpoint; a multiple of the largest block.
 CHUNK = 1 << 16
 
 
@@ -51,28 +51,6 @@ def make_table(entries: int) -> memoryview:
         return memoryview(bytearray(size))
 
 
-def save_table(table: memoryview) -> list[tuple[int, bytes]]:
-    """Copy the pieces of a table that are not all zero: ``(offset, bytes)``."""
-    zero = bytes(CHUNK)
-    pieces = []
-    for offset in range(0, len(table), CHUNK):
-        piece = bytes(table[offset : offset + CHUNK])
-        if piece != zero[: len(piece)]:
-            pieces.append((offset, piece))
-    return pieces
-
-
-def load_table(table: memoryview, pieces: list[tuple[int, bytes]]) -> None:
-    """Write back what `save_table` copied; all else becomes zero again."""
-    saved = dict(pieces)
-    zero = bytes(CHUNK)
-    for offset in range(0, len(table), CHUNK):
-        size = min(CHUNK, len(table) - offset)
-        piece = saved.get(offset, zero[:size])
-        if table[offset : offset + size] != piece:
-            table[offset : offset + size] = piece
-
-
 class MemMap:
     """The tables of one machine, indexed by pfn.
 
@@ -89,9 +67,15 @@ class MemMap:
         One byte a frame; see the module.
     types : memoryview
         Migrate type of each page block, indexed by ``pfn >> pageblock_order``.
+    zone_ids : memoryview
+        Number of the zone of each page block, in the page allocator's order.
+    places : memoryview
+        ``(zone number + 1) << 3 | type`` of a page block, once worked out; 0: not yet. Forgotten when its type changes.
+    touched : set of int
+        Pieces of `state` that may differ from zero, by ``pfn // CHUNK``.
     """
 
-    __slots__ = ("max_pfn", "pageblock_order", "state", "types")
+    __slots__ = ("max_pfn", "pageblock_order", "places", "state", "touched", "types", "zone_ids")
 
     def __init__(self, max_pfn: int, pageblock_order: int = 9) -> None:
         # Rounded up to the largest block, with one block to spare: buddies are looked
@@ -101,6 +85,13 @@ class MemMap:
         self.pageblock_order = pageblock_order
         self.state = make_table(entries)
         self.types = make_table((entries >> pageblock_order) + 1)
+        self.zone_ids = make_table((entries >> pageblock_order) + 1)
+        self.places = make_table((entries >> pageblock_order) + 1)
+        self.touched: set[int] = set()
+
+    def touch(self, start_pfn: int, end_pfn: int) -> None:
+        """Note that the state of a range of frames is written for the first time."""
+        self.touched.update(range(start_pfn // CHUNK, (end_pfn - 1) // CHUNK + 1))
 
     def head_of(self, pfn: int) -> int:
         """Return the first pfn of the block that a frame belongs to, -1 where none does."""
@@ -115,11 +106,17 @@ class MemMap:
                 return head if code < RESERVED and size >= order else -1
         return -1
 
-    def save(self) -> tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]:
-        """Copy the tables."""
-        return save_table(self.state), save_table(self.types)
+    def save(self) -> tuple[dict[int, bytes], bytes]:
+        """Copy the tables, as far as they were ever written."""
+        state = self.state
+        return {at: bytes(state[at * CHUNK : (at + 1) * CHUNK]) for at in self.touched}, bytes(self.types)
 
-    def load(self, saved: tuple[list[tuple[int, bytes]], list[tuple[int, bytes]]]) -> None:
+    def load(self, saved: tuple[dict[int, bytes], bytes]) -> None:
         """Bring the tables back to what `save` copied."""
-        load_table(self.state, saved[0])
-        load_table(self.types, saved[1])
+        state = self.state
+        pieces, self.types[:] = saved
+        self.places[:] = bytes(len(self.places))
+        for at in self.touched | set(pieces):
+            size = min(CHUNK, len(state) - at * CHUNK)
+            state[at * CHUNK : at * CHUNK + size] = pieces.get(at, bytes(size))
+        self.touched = set(pieces)

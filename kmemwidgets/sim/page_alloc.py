@@ -11,20 +11,25 @@ from . import slowpath
 from .errors import KernelBug
 from .events import ALLOC, FREE, PCP_TAKE, REQUEST, RESERVE_HIGHATOMIC, ZONE_SKIPPED
 from .fallback import bad_free
+from .fast_path import FastPath, Key
 
 # Names that begin with two underscores are mangled inside a class.
 from .gfp import __GFP_COMP as COMP
 from .gfp import __GFP_KSWAPD_RECLAIM as KSWAPD_RECLAIM
 from .gfp import __GFP_THISNODE as THISNODE
 from .gfp import gfp_migratetype, gfp_zone
-from .memmap import IN_USE, IN_USE_LRU, ORDER_MASK, RESERVED, UNKNOWN_LRU, MemMap
+from .memmap import IN_USE, IN_USE_LRU, ON_PCP, ORDER_MASK, RESERVED, UNKNOWN_LRU, MemMap
 from .migratetype import HIGHATOMIC, ISOLATE, MOVABLE, PCPTYPES, RECLAIMABLE, UNMOVABLE
 from .mmzone import Zone
-from .pcp import PUT, PerCpuPages, drain_all, list_index, take
+from .page import Page
+from .pcp import COSTLY_ORDER, PUT, PerCpuPages, drain_all, list_index, streak_bound, take
 from .rules.allocator import AllocatorRules
 from .zone_lists import ZoneLists
 
 Emit = Callable[[tuple[Any, ...]], None]
+
+#: Zone number of page blocks whose frees always go the whole way; larger than any zone's.
+NO_ZONE = 0xFF
 
 
 class Reclaim(Protocol):
@@ -43,7 +48,7 @@ class Reclaim(Protocol):
         """Kill a task; tell whether that made progress."""
 
 
-class PageAllocator:
+class PageAllocator(FastPath):
     """All zones' lists, and the way of a request through them.
 
     Parameters
@@ -114,8 +119,8 @@ class PageAllocator:
         self.populated = {(live.zone.nid, live.zone.index) for live in self.zones if live.zone.present}
         self._walks: dict[tuple[int, int, bool], list[ZoneLists]] = {}
         self._requests: dict[int, tuple[int, int, int]] = {}
-        #: The fast path of a request that was seen before: (gfp, order, nid, cpu) to what it needs. A cache, no state.
-        self._plans: dict[tuple[int, int, int | None, int], tuple[Any, ...]] = {}
+        self._look_at(memmap)
+        self._unnoted = False
         self.observed_events: Emit | None = None
         self.decisions: Emit | None = None
         self._on_change: Callable[[int, int], None] | None = None
@@ -123,14 +128,26 @@ class PageAllocator:
         self._owners: list[ZoneLists] = []
         for live in self.zones:
             live.free_area.pcp_huge = self.huge_order
+            live.free_area.plans = self._plans
             live.free_area.pcp_largest = rules.pcp.largest_order if self.per_cpu_lists else -1
             if not rules.watermark.boosts:
                 live.zone.boost_factor = 0
             self._own(live, live.zone.start_pfn, live.zone.end_pfn)
+        self._init_pageblocks()
+
+    def _init_pageblocks(self) -> None:
+        """Make every page block movable, and note its zone (memmap_init)."""
+        mt = MOVABLE if self.grouping else UNMOVABLE
+        ends = {live.zone.end_pfn - 1 >> self.shift for live in self.zones if live.zone.end_pfn & (1 << self.shift) - 1}
+        for number, live in enumerate(self.zones):
             first = live.zone.start_pfn >> self.shift
             last = (live.zone.end_pfn - 1 >> self.shift) + 1
-            mt = MOVABLE if self.grouping else UNMOVABLE
-            memmap.types[first:last] = bytes((mt,)) * (last - first)
+            zone_id = number
+            if first in ends:
+                live.free_area.own_types()
+                zone_id = NO_ZONE
+            live.free_area.types[first:last] = bytes((mt,)) * (last - first)
+            self.memmap.zone_ids[first:last] = bytes((zone_id,)) * (last - first)
 
     # Which zone
 
@@ -161,6 +178,11 @@ class PageAllocator:
         if name == "Movable" and "HighMem" in names:
             return names.index("HighMem")
         return names.index("Normal") if "Normal" in names else len(names) - 1
+
+    def _owner(self, pfn: int) -> ZoneLists:
+        """Return the zone of a frame that is known to be there."""
+        number = self.memmap.zone_ids[pfn >> self.shift]
+        return self.zones[number] if number != NO_ZONE else self._owners[bisect_right(self._starts, pfn) - 1]
 
     def walk(self, nid: int, highest_zoneidx: int, this_node: bool = False) -> list[ZoneLists]:
         """Return the zones of a zonelist up to an index, in the order in which they are tried."""
@@ -196,6 +218,7 @@ class PageAllocator:
         trace: Emit | None = None,
         decide: Emit | None = None,
         on_change: Callable[[int, int], None] | None = None,
+        record: Callable[[tuple[tuple[Any, ...], ...]], None] | None = None,
     ) -> None:
         """Tell events, decisions and changed blocks (pfn, order) to someone, or to nobody again.
 
@@ -207,6 +230,8 @@ class PageAllocator:
             Takes decisions (system ``sim``).
         on_change : callable, optional
             Takes pfn and order of every block that changes hands.
+        record : callable, optional
+            Takes several events and decisions at once; with it requests may go the fast path.
         """
         self.observed_events = trace
         self.decisions = decide
@@ -214,7 +239,15 @@ class PageAllocator:
         for live in self.zones:
             live.free_area.trace = trace
             live.free_area.decide = decide
-        self._plans.clear()
+        self._record = record
+        #: A listener that takes only single events has to be told of each: nothing is noted for the fast path then.
+        self._unnoted = bool((trace or decide or on_change) and (record is None or on_change is not None))
+        self.marks_changed()
+
+    def take_the_whole_way(self, always: bool) -> None:
+        """Let no request take the fast path, because someone wants to hear of each."""
+        self._unnoted = always
+        self.marks_changed()
 
     @property
     def observed(self) -> bool:
@@ -224,6 +257,9 @@ class PageAllocator:
     def marks_changed(self) -> None:
         """Forget what was computed from watermarks, reserves, boosts or list sizes."""
         self._plans.clear()
+        self._free_plans.clear()
+        for live in self.zones:
+            live.look_at_every_free()
 
     # Boot
 
@@ -238,12 +274,15 @@ class PageAllocator:
 
     def reserve_range(self, start_pfn: int, end_pfn: int) -> None:
         """Mark frames as reserved: boot took them, and they can't be freed."""
-        self.state[start_pfn:end_pfn] = bytes((RESERVED,)) * (end_pfn - start_pfn)
+        if end_pfn > start_pfn:
+            self.memmap.touch(start_pfn, end_pfn)
+            self.state[start_pfn:end_pfn] = bytes((RESERVED,)) * (end_pfn - start_pfn)
 
     def free_reserved(self, start_pfn: int, end_pfn: int) -> int:
         """Give frames back that boot had taken, page by page (free_reserved_area); return their number."""
         for pfn in range(start_pfn, end_pfn):
             live = self.zone_of(pfn)
+            self.memmap.touch(pfn, pfn + 1)
             self.state[pfn] = IN_USE
             live.zone.managed += 1
             self.free_pages(pfn, 0)
@@ -255,21 +294,25 @@ class PageAllocator:
             zone = live.zone
             for pcp in live.pcps:
                 pcp.resize(zone.pcp_batch, zone.pcp_high, max(zone.pcp_high_max, zone.pcp_high))
-        self._plans.clear()
+        self.marks_changed()
 
     # Allocating
 
-    def alloc_pages(
-        self, gfp: int, order: int = 0, nid: int | None = None, cpu: int = 0, nodemask: frozenset[int] | None = None
+    def _alloc_slowly(self, key: Key) -> int:
+        """Allocate the whole way: walk the zonelist, then the slow path; return the first pfn, -1 if it failed."""
+        return self.alloc_pages_nodemask(*key)
+
+    def alloc_pages_nodemask(
+        self, gfp: int, order: int, nid: int | None, cpu: int, nodemask: frozenset[int] | None = None
     ) -> int:
-        """Allocate 2^order pages.
+        """Allocate 2^order pages, from certain nodes only if a memory policy says so.
 
         Parameters
         ----------
         gfp : int
         order : int
-        nid : int, optional
-            Preferred node; the cpu's if not given.
+        nid : int or None
+            Preferred node; the cpu's if None.
         cpu : int
         nodemask : frozenset of int, optional
             Nodes that a memory policy allows.
@@ -284,21 +327,6 @@ class PageAllocator:
         ValueError
             For a negative order, GFP flags that contradict each other, or a cpu or node that is not there.
         """
-        plan = self._plans.get((gfp, order, nid, cpu))
-        if plan is not None and nodemask is None:
-            pages, pcp, live, floor, size, code, whole = plan
-            if pages and live.nr_free_pages > floor and (size == 1 or whole):
-                pfn: int = pages.pop()
-                pcp.count -= size
-                if pcp.free_factor:
-                    pcp.free_factor >>= 1
-                if pcp.free_count:
-                    pcp.free_count >>= 1
-                self.state[pfn] = code
-                return pfn
-        return self._alloc_pages(gfp, order, nid, cpu, nodemask)
-
-    def _alloc_pages(self, gfp: int, order: int, nid: int | None, cpu: int, nodemask: frozenset[int] | None) -> int:
         if order < 0 or not 0 <= cpu < len(self.cpu_node):
             raise ValueError(f"order {order} or cpu {cpu} is not there")
         node = self.cpu_node[cpu] if nid is None else nid
@@ -315,7 +343,7 @@ class PageAllocator:
         pfn = self.get_page_from_freelist(zones, order, mt, highest, flags | self.nofragment(zones[0]), cpu)
         if pfn < 0:
             pfn = slowpath.alloc_pages_slowpath(self, zones, gfp, order, mt, highest, node, cpu)
-        elif nodemask is None and not self.observed:
+        elif nodemask is None:
             self._plan(zones[0], gfp, order, nid, cpu, mt, highest)
         return self._told(pfn, order, mt, gfp, cpu)
 
@@ -328,21 +356,48 @@ class PageAllocator:
 
     def _plan(self, live: ZoneLists, gfp: int, order: int, nid: int | None, cpu: int, mt: int, highest: int) -> None:
         """Note how the same request goes next time, if it goes to the per-CPU lists of the preferred zone."""
-        area = live.free_area
-        if (
-            not self.pcp_allowed(order)
-            or self.cma
-            or live.nr_reserved_highatomic
-            or self.rules.pcp.scheme == "hot_cold"
-        ):
+        hot_cold = self.rules.pcp.scheme == "hot_cold"
+        if self.cma or live.nr_reserved_highatomic or hot_cold or self._unnoted:
             return
-        size = 1 << order
+        area = live.free_area
         mark = live.mark(af.WMARK_HIGH if self.rules.watermark.tries_high_first else af.WMARK_LOW)
+        reserve = live.reserve(highest)
+        size = 1 << order
         code = (IN_USE_LRU if mt == MOVABLE else IN_USE) | order
+        whole = area.heads[area.top_movable]
+        floor = mark + reserve + size - 1
+        if not whole or live.nr_free_pages <= floor:
+            return
+        by_gfp = self._plans.setdefault(nid, {}).setdefault(cpu, {}).setdefault(order, {})
+        request = (gfp, order, nid, cpu)
+        live.plan_floor = max(live.plan_floor, floor)
+        if not self.pcp_allowed(order):
+            by_gfp[gfp] = (), None, size, code, request, (live, mt, gfp)
+            return
         index = list_index(order, mt)
-        self._plans[gfp, order, nid, cpu] = (
-            live.pcps[cpu].lists[index], live.pcps[cpu], live, mark + live.reserve(highest) + size - 1, size, code,
-            area.heads[area.top_movable],
+        told = (gfp, mt, live, live.zone.nid, live.zone.name, mark, reserve, index)
+        by_gfp[gfp] = live.pcps[cpu].lists[index], live.pcps[cpu], size, code, request, told
+
+    def _plan_free(self, live: ZoneLists, block: int, order: int, mt: int, cpu: int) -> None:
+        """Note how a free of this order, cpu, zone and type goes next time."""
+        listed = self.pcp_allowed(order)
+        if self._unnoted or (listed and self.rules.pcp.scheme not in ("free_factor", "tuned")):
+            return
+        number = self.memmap.zone_ids[block]
+        if number == NO_ZONE:
+            return
+        tag = order << 12 | cpu
+        place = self.memmap.places[block] = number + 1 << 3 | mt
+        by_place = self._free_plans.setdefault(cpu, {}).setdefault(order, [None] * (len(self.zones) + 1 << 3))
+        if not listed:
+            in_use, in_use_lru = IN_USE | order, IN_USE_LRU | order
+            by_place[place] = None, None, 1 << order, 0, 0, in_use, in_use_lru, mt, live, tag
+            return
+        index = list_index(order, mt)
+        pcp = live.pcps[cpu]
+        by_place[place] = (
+            pcp.lists[index], pcp, 1 << order, *streak_bound(live, pcp, order), IN_USE | order, IN_USE_LRU | order,
+            ON_PCP | mt, (live.zone.nid, live.zone.name, index), tag,
         )  # fmt: skip
 
     def pcp_allowed(self, order: int) -> bool:
@@ -366,7 +421,7 @@ class PageAllocator:
         if pfn < 0 and flags & af.NOFRAGMENT:
             pfn = self._walk_zones(zones, order, mt, highest, flags & ~af.NOFRAGMENT, cpu)
         if boost_before != [live.zone.watermark_boost for live in self.zones]:
-            self._plans.clear()
+            self.marks_changed()
         return pfn
 
     def _walk_zones(self, zones: Sequence[ZoneLists], order: int, mt: int, highest: int, flags: int, cpu: int) -> int:
@@ -380,7 +435,8 @@ class PageAllocator:
             passed = False
             if high_first and not live.below_high:
                 passed = live.watermark_fast(order, live.mark(af.WMARK_HIGH), highest, flags)
-                live.below_high = not passed
+                if not passed:
+                    live.below_high = True
             passed = passed or live.watermark_fast(order, live.mark(flags), highest, flags)
             if not passed and not flags & af.NO_WATERMARKS:
                 self._skip(live, "watermark", cpu)
@@ -437,7 +493,7 @@ class PageAllocator:
         else:
             area.set_types(pfn, 1 << order, HIGHATOMIC)
             live.nr_reserved_highatomic += 1 << order
-        self._plans.clear()
+        self.marks_changed()
         if self.decisions:
             self.decisions((RESERVE_HIGHATOMIC, cpu, live.zone.nid, live.zone.name, pfn, live.nr_reserved_highatomic))
 
@@ -457,48 +513,44 @@ class PageAllocator:
                 live.nr_reserved_highatomic -= min(size, live.nr_reserved_highatomic)
                 start = pfn & -size
                 area.set_types(start, size, mt)
-                self._plans.clear()
+                self.marks_changed()
                 if area.move_freepages(start, start + size, mt):
                     return True
         return False
 
     # Freeing
 
-    def free_pages(self, pfn: int, order: int = 0, cpu: int = 0) -> None:
-        """Free a block that `alloc_pages` gave.
-
-        Raises
-        ------
-        KernelBug
-            If no block of that order in use begins there; nothing changes then.
-        """
-        state = self.state
+    def _free_slowly(self, pfn: int, order: int, cpu: int) -> None:
+        """Free a block the whole way, checks included (__free_pages)."""
         if pfn < 0 or pfn >= self.memmap.max_pfn or order < 0:
             raise bad_free(self.memmap, pfn, order)
+        if not 0 <= cpu < len(self.cpu_node):
+            raise ValueError(f"cpu {cpu} is not there")
+        state = self.state
         code = state[pfn]
         if code & ORDER_MASK != IN_USE | order:
             if code < UNKNOWN_LRU:
                 raise bad_free(self.memmap, pfn, order)
             state[pfn : pfn + (1 << order)] = bytes(1 << order)
-        live = self._owners[bisect_right(self._starts, pfn) - 1]
-        if self.observed_events or self._on_change:
+        live = self._owner(pfn)
+        if self.observed:
             self._tell_free(pfn, order, cpu)
-        mt = self.memmap.types[pfn >> self.shift]
-        if (
-            (order > 3 and order != self.huge_order)
-            or not self.per_cpu_lists
-            or (order > self.rules.pcp.largest_order and order != self.huge_order)
-        ):
+        mt = live.free_area.types[pfn >> self.shift]
+        if not self.pcp_allowed(order):
+            if order <= self.shift and mt < PCPTYPES:
+                self._plan_free(live, pfn >> self.shift, order, mt, cpu)
             live.free_block(pfn, order, cpu)
             return
-        state[pfn] = 0xD0 | mt
+        state[pfn] = ON_PCP | mt
         if mt >= PCPTYPES:
             if mt == ISOLATE:
                 state[pfn] = 0
                 live.free_one(pfn, order, mt, cpu)
                 return
             mt = MOVABLE
-        self._put(live, live.pcps[cpu], pfn, order, mt)
+        elif order <= COSTLY_ORDER:
+            self._plan_free(live, pfn >> self.shift, order, mt, cpu)
+        self._put(live, live.pcps[cpu], Page(pfn), order, mt)
 
     def _tell_free(self, pfn: int, order: int, cpu: int) -> None:
         if self.observed_events:
@@ -531,7 +583,7 @@ class PageAllocator:
         if pages < 1:
             raise ValueError("alloc_pages_exact needs at least one page")
         order = (pages - 1).bit_length()
-        pfn = self.alloc_pages(gfp & ~COMP, order, nid, cpu)
+        pfn: int = self.alloc_pages(gfp & ~COMP, order, nid, cpu)
         if pfn < 0:
             return -1
         self.split_page(pfn, order)
@@ -548,7 +600,7 @@ class PageAllocator:
         self._tell_free(pfn, 0, cpu)
         self.state[pfn] = 0
         to_tail = self.rules.buddy.boot_to_tail
-        live.free_one(pfn, 0, self.memmap.types[pfn >> self.shift], cpu, to_tail)
+        live.free_one(pfn, 0, live.free_area.types[pfn >> self.shift], cpu, to_tail)
 
     def alloc_pages_bulk(self, gfp: int, count: int, nid: int | None = None, cpu: int = 0) -> list[int]:
         """Allocate up to `count` single pages in one go from the local node (alloc_pages_bulk_noprof); may give fewer.
@@ -571,7 +623,7 @@ class PageAllocator:
 
     def _bulk_from(self, live: ZoneLists, mt: int, flags: int, count: int, cpu: int) -> list[int]:
         pcp = live.pcps[cpu]
-        factor, free_count = pcp.free_factor, pcp.free_count
+        streak = pcp.streak
         taken = []
         for _ in range(count):
             pfn = take(live, pcp, 0, mt, flags)
@@ -581,7 +633,7 @@ class PageAllocator:
             if self._on_change:
                 self._on_change(pfn, 0)
             taken.append(pfn)
-        pcp.free_factor, pcp.free_count = factor, free_count
+        pcp.streak = streak
         return taken
 
     # Lists that empty by themselves
@@ -610,7 +662,7 @@ class PageAllocator:
         for live, kept in zip(self.zones, saved[1], strict=True):
             live.load(kept)
         self.failures[:] = saved[2]
-        self._plans.clear()
+        self.marks_changed()
 
     restore = load
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .events import PCP_PUT, PCP_REFILL, PCPU_DRAIN
 from .migratetype import MOVABLE, PCPTYPES
+from .page import Page
 
 if TYPE_CHECKING:
     from .zone_lists import ZoneLists
@@ -35,19 +36,22 @@ class PerCpuPages:
         Pages on all lists.
     batch, high, high_min, high_max : int
         Amounts in pages; `high` moves between the two others where it is tuned.
-    free_factor : int
-        6.1: how often drains have doubled.
-    free_count, alloc_factor : int
-        6.12: pages freed lately without an allocation; how often refills have doubled.
-    freed_high_order : bool
-        The last free was of order 1 to 3 (PCPF_PREV_FREE_HIGH_ORDER).
+    streak : int
+        What every allocation halves: how often drains have doubled (free_factor, 5.14 to 6.6), or the pages freed
+        lately (free_count, 6.7 and up).
+    alloc_factor : int
+        6.7 and up: how often refills have doubled.
+    freed_high_order : int
+        Order of the last free if it was 1 to 3 (PCPF_PREV_FREE_HIGH_ORDER), else 0.
+    limit : int
+        A free that leaves `count` below it only appends; 0: every free has to look.
     free_high_batch : bool
         The cpu's cache is large enough that such frees may first fill a batch (PCPF_FREE_HIGH_BATCH).
     """
 
     __slots__ = (
-        "alloc_factor", "batch", "count", "cpu", "free_count", "free_factor", "free_high_batch", "freed_high_order",
-        "high", "high_max", "high_min", "lists",
+        "alloc_factor", "batch", "count", "cpu", "free_high_batch", "freed_high_order", "high", "high_max", "high_min",
+        "limit", "lists", "streak",
     )  # fmt: skip
 
     def __init__(self, cpu: int, lists: int) -> None:
@@ -59,11 +63,11 @@ class PerCpuPages:
         self.high = 0
         self.high_min = 0
         self.high_max = 0
-        self.free_factor = 0
-        self.free_count = 0
+        self.streak = 0
         self.alloc_factor = 0
-        self.freed_high_order = False
+        self.freed_high_order: int = 0
         self.free_high_batch = True
+        self.limit = 0
 
     def resize(self, batch: int, high: int, high_max: int) -> None:
         """Set the amounts (pageset_update); a tuned `high` keeps its value within the new bounds when used."""
@@ -72,6 +76,7 @@ class PerCpuPages:
         self.high_max = high_max
         if high == high_max or not self.high:
             self.high = high
+        self.limit = 0
 
     def save(self) -> tuple[Any, ...]:
         """Copy the lists and amounts."""
@@ -82,6 +87,7 @@ class PerCpuPages:
         """Bring lists and amounts back to what `save` copied, in place."""
         for name, value in saved[0].items():
             setattr(self, name, value)
+        self.limit = 0
         for pages, kept in zip(self.lists, saved[1], strict=True):
             pages[:] = kept
 
@@ -219,7 +225,7 @@ def put_free_factor(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int, mt:
     index = order * 3 + mt if order <= 3 else HUGE_LIST + (mt == MOVABLE)
     pcp.lists[index].append(pfn)
     pcp.count += 1 << order
-    factor = pcp.free_factor
+    factor = pcp.streak
     high = pcp.high
     if factor and 0 < order <= 3:
         high = 0
@@ -227,6 +233,8 @@ def put_free_factor(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int, mt:
     else:
         if live.reclaim_active:
             high = min(4 * pcp.batch, high)
+        else:
+            pcp.limit = high
         if pcp.count < high:
             return
         batch = pcp.batch
@@ -235,11 +243,24 @@ def put_free_factor(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int, mt:
         else:
             number = batch << factor
             if number < high - batch and factor < SCALE_MAX:
-                pcp.free_factor = factor + 1
+                pcp.streak = factor + 1
             number = min(max(number, batch), high - batch)
     if live.free_area.decide:
         live.free_area.decide((PCP_PUT, pcp.cpu, live.zone.nid, live.zone.name, index, pfn, pcp.count, high))
     drain(live, pcp, number, index)
+
+
+def streak_bound(live: ZoneLists, pcp: PerCpuPages, order: int) -> tuple[int, int]:
+    """Return what a free adds to `streak`, and what that must be below for the free to need no look.
+
+    5.14 to 6.6: any doubled drain makes a free of order 1 to 3 empty the lists. 6.7 and up: enough frees in a row do,
+    and the count of frees is bounded.
+    """
+    if live.rules.pcp.scheme == "free_factor":
+        return 0, 1 if order else 1 << 30
+    share = live.rules.pcp.free_high_share
+    bound = pcp.batch + (pcp.high_min // share if share else 0) if order else pcp.batch << SCALE_MAX
+    return 1 << order, bound
 
 
 def put_tuned(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int, mt: int) -> None:
@@ -254,16 +275,17 @@ def put_tuned(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int, mt: int) 
     if 0 < order <= 3:
         share = live.rules.pcp.free_high_share
         free_high = (
-            pcp.freed_high_order
-            and pcp.free_count >= batch + (pcp.high_min // share if share else 0)
+            pcp.freed_high_order > 0
+            and pcp.streak >= batch + (pcp.high_min // share if share else 0)
             and (not pcp.free_high_batch or count >= batch)
         )
-        pcp.freed_high_order = True
-    elif pcp.freed_high_order:
-        pcp.freed_high_order = False
-    if pcp.free_count < batch << SCALE_MAX:
-        pcp.free_count += 1 << order
+        pcp.freed_high_order = order
+    else:
+        pcp.freed_high_order = 0
+    if pcp.streak < batch << SCALE_MAX:
+        pcp.streak += 1 << order
     high = tuned_high(live, pcp, free_high)
+    pcp.limit = 0 if live.reclaim_active or live.below_high or pcp.alloc_factor else pcp.high
     if count < high:
         return
     if free_high:
@@ -271,7 +293,7 @@ def put_tuned(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int, mt: int) 
     elif high < batch:
         number = 1
     else:
-        number = min(max(pcp.free_count, batch), high - batch)
+        number = min(max(pcp.streak, batch), high - batch)
     if live.free_area.decide:
         live.free_area.decide((PCP_PUT, pcp.cpu, live.zone.nid, live.zone.name, index, pfn, count, high))
     drain(live, pcp, number, index)
@@ -294,15 +316,15 @@ def tuned_high(live: ZoneLists, pcp: PerCpuPages, free_high: bool) -> int:
         pcp.high = max(high - (batch << SCALE_MAX), low)
         return 0
     if live.reclaim_active:
-        pcp.high = max(high - max(pcp.free_count, batch), low)
+        pcp.high = max(high - max(pcp.streak, batch), low)
         return min(batch << 2, pcp.high)
     if low == most:
         return high
     if live.below_high:
-        pcp.high = max(high - max(pcp.free_count, batch), low)
+        pcp.high = max(high - max(pcp.streak, batch), low)
         return max(pcp.count, low)
-    if pcp.count >= high and pcp.high < pcp.free_count + batch:
-        pcp.high = max(min(pcp.free_count + batch, most), low)
+    if pcp.count >= high and pcp.high < pcp.streak + batch:
+        pcp.high = max(min(pcp.streak + batch, most), low)
     return high
 
 
@@ -328,6 +350,8 @@ def refill_tuned(live: ZoneLists, pcp: PerCpuPages, order: int) -> int:
         limit = max(high - pcp.count - base, base)
         if batch <= limit and pcp.alloc_factor < SCALE_MAX:
             pcp.alloc_factor += 1
+            # Every free halves it again, so that every free has to look.
+            pcp.limit = 0
         batch = min(batch, limit)
     return max(batch >> order, 2) if batch > 1 else batch
 
@@ -339,8 +363,7 @@ def refill(live: ZoneLists, pcp: PerCpuPages, order: int, mt: int, flags: int) -
     taken = live.rmqueue_bulk(order, asked, mt, flags, pcp.cpu)
     pcp.count += len(taken) << order
     index = list_index(order, mt)
-    taken.reverse()
-    pcp.lists[index][:0] = taken
+    pcp.lists[index][:0] = map(Page, reversed(taken))
     decide = live.free_area.decide
     if decide:
         decide((PCP_REFILL, pcp.cpu, live.zone.nid, live.zone.name, index, asked, len(taken)))
@@ -351,8 +374,7 @@ def take(live: ZoneLists, pcp: PerCpuPages, order: int, mt: int, flags: int) -> 
     """Take the head of the list for an order and type, refilling it if empty (rmqueue_pcplist); -1 if there is none."""
     if live.rules.pcp.scheme == "hot_cold":
         return _take_hot(live, pcp, flags)
-    pcp.free_factor >>= 1
-    pcp.free_count >>= 1
+    pcp.streak >>= 1
     pages = pcp.lists[list_index(order, mt)]
     if not pages and not refill(live, pcp, order, mt, flags):
         return -1
@@ -366,7 +388,7 @@ def _take_hot(live: ZoneLists, pcp: PerCpuPages, flags: int) -> int:
     if len(hot) <= 2 * pcp.batch:
         taken = live.rmqueue_bulk(0, pcp.batch, 0, flags, pcp.cpu)
         pcp.count += len(taken)
-        hot[:0] = reversed(taken)
+        hot[:0] = map(Page, reversed(taken))
     if not hot:
         return -1
     pcp.count -= 1

@@ -41,13 +41,11 @@ class ZoneLists:
         What each cpu has not added yet (vm_stat_diff).
     nr_reserved_highatomic : int
         Pages of the page blocks kept for high-order atomic requests.
-    below_high, reclaim_active : bool
-        ZONE_BELOW_HIGH and ZONE_RECLAIM_ACTIVE.
     """
 
     __slots__ = (
-        "below_high", "diff", "diff_cma", "free_area", "mode", "nr_free_cma", "nr_free_pages", "nr_reserved_highatomic",
-        "pcps", "reclaim_active", "rules", "taken_type", "zone",
+        "_below_high", "_reclaim_active", "diff", "diff_cma", "free_area", "mode", "nr_free_cma", "nr_free_pages",
+        "nr_reserved_highatomic", "pcps", "plan_floor", "rules", "taken_type", "zone",
     )  # fmt: skip
 
     def __init__(self, zone: Zone, memmap: MemMap, rules: AllocatorRules, cpus: int) -> None:
@@ -56,12 +54,14 @@ class ZoneLists:
         self.free_area = FreeAreas(rules.buddy, memmap, zone)
         self.pcps = [PerCpuPages(cpu, rules.pcp.lists) for cpu in range(cpus)]
         self.nr_free_pages = 0
+        #: The plans of the fast path count on more free pages than this.
+        self.plan_floor = -1
         self.nr_free_cma = 0
         self.diff = [0] * cpus
         self.diff_cma = [0] * cpus
         self.nr_reserved_highatomic = 0
-        self.below_high = False
-        self.reclaim_active = False
+        self._below_high = False
+        self._reclaim_active = False
         #: Where the refill under way found its last page, and from which type's list.
         self.mode = NORMAL
         self.taken_type = 0
@@ -70,6 +70,31 @@ class ZoneLists:
     def name(self) -> str:
         """The zone's name."""
         return self.zone.name
+
+    @property
+    def below_high(self) -> bool:
+        """Whether a request found the zone below its high mark (ZONE_BELOW_HIGH)."""
+        return self._below_high
+
+    @below_high.setter
+    def below_high(self, is_below: bool) -> None:
+        self._below_high = is_below
+        self.look_at_every_free()
+
+    @property
+    def reclaim_active(self) -> bool:
+        """Whether kswapd works on the zone (ZONE_RECLAIM_ACTIVE)."""
+        return self._reclaim_active
+
+    @reclaim_active.setter
+    def reclaim_active(self, is_active: bool) -> None:
+        self._reclaim_active = is_active
+        self.look_at_every_free()
+
+    def look_at_every_free(self) -> None:
+        """Make the next free of each cpu look at the lists' limits again."""
+        for pcp in self.pcps:
+            pcp.limit = 0
 
     # Counters
 
@@ -80,6 +105,9 @@ class ZoneLists:
         if change > threshold or change < -threshold:
             self.nr_free_pages += change
             self.diff[cpu] = 0
+            if self.nr_free_pages <= self.plan_floor:
+                self.free_area.plans.clear()
+                self.plan_floor = -1
         else:
             self.diff[cpu] = change
 
@@ -96,6 +124,7 @@ class ZoneLists:
     def fold(self) -> None:
         """Add all differences to the counters (refresh_cpu_vm_stats)."""
         self.nr_free_pages += sum(self.diff)
+        self.free_area.plans.clear()
         self.nr_free_cma += sum(self.diff_cma)
         self.diff[:] = [0] * len(self.diff)
         self.diff_cma[:] = [0] * len(self.diff_cma)
