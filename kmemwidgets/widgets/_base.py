@@ -86,7 +86,6 @@ class KmemWidget(anywidget.AnyWidget):
     TERMS: ClassVar[tuple[str, ...]] = ()
 
     # Also for a widget whose making failed: ipywidgets closes it all the same.
-    _unsubscribe: Callable[[], None] | None = None
     _pace: Pace | None = None
 
     about = traitlets.Dict(help="what never changes: name, title, gestures, terms").tag(sync=True)
@@ -142,8 +141,11 @@ class KmemWidget(anywidget.AnyWidget):
         self._wire.full(self.data())
 
     def send_changes(self) -> None:
-        """Send what changed since the last time."""
-        self._wire.delta(self.data())
+        """Send the entries of `data` that changed since the last time; nothing where none did."""
+        known = self._wire.known
+        changed = {key: value for key, value in self.data().items() if key not in known or known[key] != value}
+        if changed:
+            self._wire.delta(changed)
 
     # What everybody may use -----------------------------------------------------------
 
@@ -156,6 +158,11 @@ class KmemWidget(anywidget.AnyWidget):
     def snapshot(self) -> Snapshot:
         """The source's state now."""
         return self._source.snapshot()
+
+    @property
+    def watched(self) -> bool:
+        """Whether a page has asked for its state."""
+        return self._pace is not None
 
     def select(self, **place: Any) -> None:
         """Choose a place, as a click would: node, zone, start and count, cache, address, event."""
@@ -180,11 +187,9 @@ class KmemWidget(anywidget.AnyWidget):
 
     def close(self) -> None:
         """Remove it from the page, and stop following its source."""
-        if self._unsubscribe is not None:
-            self._unsubscribe()
-            self._unsubscribe = None
         if self._pace is not None:
             self._pace.stop()
+            self._pace = None
         super().close()
 
     def __repr__(self) -> str:
@@ -248,9 +253,8 @@ class KmemWidget(anywidget.AnyWidget):
 
     def _follow(self) -> None:
         """Begin to follow the source: only a widget that somebody sees costs anything."""
-        if self._unsubscribe is None:
-            self._pace = Pace(self._flush)
-            self._unsubscribe = self._source.subscribe(self._pace.poke)
+        if self._pace is None:
+            self._pace = Pace(self._source.subscribe, self._flush)
 
     def _flush(self) -> None:
         try:

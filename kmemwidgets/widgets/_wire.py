@@ -9,6 +9,7 @@ receiver sees a loss; a new epoch means that older numbers say nothing any more.
 from __future__ import annotations
 
 import sys
+import threading
 import time
 import zlib
 from array import array
@@ -36,10 +37,19 @@ class Send(Protocol):
 
 
 class Wire:
-    """Numbers the states of one widget and sends them."""
+    """Numbers the states of one widget and sends them.
+
+    Attributes
+    ----------
+    epoch, seq : int
+        Number of the state that was sent last.
+    known : dict
+        The JSON data that the other end has then.
+    """
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self.known: dict[str, Any] = {}
         self.epoch = 1
         self.seq = 0
 
@@ -51,7 +61,8 @@ class Wire:
     def full(self, data: Mapping[str, Any], codes: bytes | bytearray | memoryview | None = None) -> None:
         """Send everything."""
         self.seq += 1
-        message = {"kmem": "full", "epoch": self.epoch, "seq": self.seq, "data": dict(data), "packed": True}
+        self.known = dict(data)
+        message = {"kmem": "full", "epoch": self.epoch, "seq": self.seq, "data": self.known, "packed": True}
         self._send(message, None if codes is None else [zlib.compress(codes, 1)])
 
     def delta(
@@ -65,6 +76,7 @@ class Wire:
         }  # fmt: skip
         if data:
             message["data"] = dict(data)
+            self.known = {**self.known, **data}
         if not ranges:
             self._send(message)
             return
@@ -75,66 +87,93 @@ class Wire:
 
 
 class Pace:
-    """Calls `flush` after changes, at once where it can, `RATE` times a second at most, and always after the last.
+    """Flushes after changes: at once after the first, `RATE` times a second at most, and always after the last.
 
-    While a cell runs no timer fires, so the changes themselves look at the clock;
-    the timer then brings the last state when the cell is over. Changes may come by the
-    hundred thousand, so not each of them looks: about `LOOKS` between two flushes do.
+    Changes may come by the hundred thousand, and a source that is listened to is slower. So between two
+    flushes nobody listens at all: the first change after a pause flushes and ends the subscription, and an
+    alarm takes it up again. In a running cell no timer of the event loop fires, hence a thread does that; it only
+    subscribes. When the cell is over, the loop's timer looks once more, so the last state arrives.
+
+    Parameters
+    ----------
+    subscribe : callable
+        `Source.subscribe`.
+    flush : callable
+        Sends what changed, if anything.
+    clock : callable
+        Seconds.
+    alarm : callable
+        ``alarm(seconds, function)`` calls `function` later, from wherever it likes.
     """
 
-    LOOKS = 32
-
-    def __init__(self, flush: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        subscribe: Callable[[Callable[[], None]], Callable[[], None]],
+        flush: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+        alarm: Callable[[float, Callable[[], None]], None] | None = None,
+    ) -> None:
+        self._subscribe = subscribe
         self._flush = flush
         self._clock = clock
-        self._due = 0.0
+        self._alarm = _thread_alarm if alarm is None else alarm
+        self._lock = threading.Lock()
+        self._unsubscribe: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._skip = 0
-        self._looks = 0
-        self._stride = 0
+        self._over = False
+        self.listen()
 
-    def poke(self) -> None:
-        """Note that something changed. Called after every single change, so it is short."""
-        if self._skip:
-            self._skip -= 1
-            return
-        now = self._clock()
-        if now >= self._due:
-            self._go(now)
-            return
+    def listen(self) -> None:
+        """Hear of the next change."""
+        with self._lock:
+            if self._unsubscribe is None and not self._over:
+                self._unsubscribe = self._subscribe(self.changed)
+
+    def changed(self) -> None:
+        """Flush, and don't listen for a while."""
+        self._deafen()
+        began = self._clock()
+        self._flush()
+        wait = max(1 / RATE, REST * (self._clock() - began))
+        self._alarm(wait, self.listen)
         if self._timer is None:
-            self._wait(self._due - now)
-        self._looks += 1
-        self._skip = self._stride
+            self._look_in(wait)
 
     def stop(self) -> None:
-        """Forget what is waiting."""
+        """Never flush again."""
+        self._over = True
+        self._deafen()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _wait(self, seconds: float) -> None:
+    def _deafen(self) -> None:
+        with self._lock:
+            unsubscribe, self._unsubscribe = self._unsubscribe, None
+        if unsubscribe is not None:
+            unsubscribe()
+
+    def _look_in(self, seconds: float) -> None:
         import asyncio  # only here: whoever has a loop has loaded it, and others need not
 
         try:
             loop = asyncio.get_running_loop()
-        except RuntimeError:  # a plain script: no page listens
+        except RuntimeError:  # a plain script: no page looks
             return
-        self._timer = loop.call_later(seconds, self._late)
+        self._timer = loop.call_later(seconds, self._look)
 
-    def _late(self) -> None:
+    def _look(self) -> None:
+        """See to what changed while nobody listened."""
         self._timer = None
-        self._skip = 0
-        now = self._clock()
-        if now < self._due:
-            self._wait(self._due - now)
-        else:
-            self._go(now)
+        if not self._over:
+            self._flush()
+            self.listen()
 
-    def _go(self, now: float) -> None:
-        # The last time between two flushes tells how many changes the next one may let pass unlooked.
-        self._stride = self._looks * (self._stride + 1) // self.LOOKS
-        self._looks = 0
-        self._flush()
-        end = max(now, self._clock())
-        self._due = end + max(1 / RATE, REST * (end - now))
+
+def _thread_alarm(seconds: float, function: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, function)
+    timer.daemon = True
+    try:
+        timer.start()
+    except RuntimeError:  # no threads in Pyodide: the loop's timer has to do
+        return

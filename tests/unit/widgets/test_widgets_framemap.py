@@ -244,18 +244,18 @@ def test_every_flag_has_its_meaning() -> None:
 def test_beyond_the_limit_a_cell_is_a_sample_until_a_part_is_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kmemwidgets.widgets.framemap.layout.lay_out.__kwdefaults__", {"limit": 1024})
     machine = FakeMachine(codes=bytes(i // 7 % 6 for i in range(5000)))
-    widget, line = connected(machine)
+    widget, line, time = connected(machine)
     layout = widget.layout_of_frames
     assert layout.step == 8
     assert bytes(line.reader.codes) == bytes(machine.codes[::8])
-    widget._pace._due = 0
+    time.pass_by(1)
     machine.put(803, 5, 30)
     assert line.seen[-1] == "delta"
     assert bytes(line.reader.codes) == bytes(machine.codes[::8])
     widget.show_part(2000, 3000)
     assert widget.layout_of_frames.step == 1
     assert bytes(line.reader.codes) == bytes(machine.codes[2000:3000])
-    widget._pace._due = 0
+    time.pass_by(1)
     machine.put(1990, 4, 20)
     assert bytes(line.reader.codes) == bytes(machine.codes[2000:3000])
     widget.fit()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import Any
+import threading
+from typing import Any, ClassVar
 
 import pytest
 from fake_machine import FakeMachine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wire_reader import Reader, connected
+from wire_reader import Line, Reader, Time, connected
 
 from kmemwidgets.widgets import FrameMap
+from kmemwidgets.widgets._base import KmemWidget
 from kmemwidgets.widgets._wire import RATE, Pace, Wire
 
 
@@ -25,33 +27,31 @@ from kmemwidgets.widgets._wire import RATE, Pace, Wire
     start=st.sampled_from([0, 1, 0x1000, 777]),
 )  # fmt: skip
 def test_random_changes_with_losses_end_in_the_same_state(steps: list[tuple[int, int, int, str]], start: int) -> None:
-    time = [0.0]
     machine = FakeMachine(4096, start)
-    widget, line = connected(machine, lambda: time[0])
+    widget, line, time = connected(machine)
     for at, code, count, what in steps:
-        time[0] += 0.0 if what == "wait" else 1.0
+        time.pass_by(0.0 if what == "wait" else 1.0)
         line.lose = what == "lose"
         machine.put(start + at, code, min(count, 4096 - at))
         line.lose = False
-        if line.seen[-1] == "gap":
-            widget._receive(widget, {"kmem": "ask", "epoch": line.reader.epoch, "seq": line.reader.seq}, [])
-    time[0] += 1.0
-    widget._pace._go(time[0])
-    if "lost" in line.seen:
-        # The next message shows the gap; the reader asks.
+        ask_if_gap(widget, line)
+    for _ in range(2):  # what was waiting; and what shows the last loss
+        time.pass_by(1.0)
         machine.put(start, 3)
-        time[0] += 1.0
-        widget._pace._go(time[0])
-        if line.seen[-1] == "gap":
-            widget._receive(widget, {"kmem": "ask", "epoch": line.reader.epoch, "seq": line.reader.seq}, [])
+        ask_if_gap(widget, line)
     assert bytes(line.reader.codes or b"") == bytes(machine.codes)
     widget.close()
+
+
+def ask_if_gap(widget: FrameMap, line: Line) -> None:
+    if line.seen[-1] == "gap":
+        widget._receive(widget, {"kmem": "ask", "epoch": line.reader.epoch, "seq": line.reader.seq}, [])
 
 
 def test_a_change_sends_what_changed_and_no_more() -> None:
     for frames in (10_000, 4_000_000):
         machine = FakeMachine(frames)
-        widget, line = connected(machine)
+        widget, line, _time = connected(machine)
         line.bytes = 0
         taken = machine.snapshots
         machine.put(4096, 1, 4096)
@@ -63,7 +63,7 @@ def test_a_change_sends_what_changed_and_no_more() -> None:
 
 def test_a_full_state_of_runs_is_small() -> None:
     machine = FakeMachine(codes=b"".join(bytes([i % 6]) * 512 for i in range(2048)))
-    widget, line = connected(machine)
+    widget, line, _time = connected(machine)
     assert line.reader.codes == machine.codes
     assert line.bytes * 20 < len(machine.codes)
     widget.close()
@@ -100,31 +100,27 @@ def test_many_ranges_come_packed() -> None:
 
 def test_no_more_messages_than_a_screen_shows_and_the_last_state_arrives() -> None:
     """100,000 changes in a cell of two seconds."""
-    time = [100.0]
     machine = FakeMachine(65536)
-    widget, line = connected(machine, lambda: time[0])
+    widget, line, time = connected(machine)
 
     async def cell() -> None:
+        heard = 0
         for i in range(100_000):
-            time[0] += 2 / 100_000
+            time.pass_by(2 / 100_000)
+            heard += len(machine.readers)
             machine.put(i % 65536, 1 + i % 5)
-            machine.codes[i % 65536] = 1 + i % 5
-            if i == 99_999:
-                machine.put(9, 5)
-            else:
-                machine.history.append((i % 65536, b"\0"))
-                for reader in machine.readers:
-                    reader()
         sent = line.seen.count("delta") + line.seen.count("full")
         assert sent <= 2 * RATE + 2
         assert sent >= 2 * RATE - 2, "a running cell is followed as well"
+        assert heard <= sent, "between two messages the source calls nobody"
         assert line.reader.codes != machine.codes
         while line.reader.codes != machine.codes:  # a timer brings the rest once the cell is over
             await asyncio.sleep(0)
-            time[0] += 1
 
     asyncio.run(asyncio.wait_for(cell(), 20))
+    assert machine.readers, "and then it listens again"
     widget.close()
+    assert not machine.readers
 
 
 def test_what_nobody_looks_at_costs_nothing() -> None:
@@ -137,7 +133,7 @@ def test_what_nobody_looks_at_costs_nothing() -> None:
 
 def test_closing_ends_the_subscription() -> None:
     machine = FakeMachine()
-    widget, _line = connected(machine)
+    widget, _line, _time = connected(machine)
     assert len(machine.readers) == 1
     widget.close()
     assert machine.readers == []
@@ -145,33 +141,83 @@ def test_closing_ends_the_subscription() -> None:
 
 def test_a_flush_that_fails_tells_the_user_and_not_the_cell() -> None:
     machine = FakeMachine()
-    widget, _line = connected(machine)
+    widget, _line, _time = connected(machine)
     machine.changes = lambda since: 1 // 0  # type: ignore[method-assign, assignment]
     machine.put(1, 1)
     assert widget.error.startswith("ZeroDivisionError")
     widget.close()
 
 
-def test_pace_waits_without_an_event_loop() -> None:
-    time, calls = [5.0], []
-    pace = Pace(lambda: calls.append(time[0]), lambda: time[0])
-    pace.poke()
-    pace.poke()
-    assert calls == [5.0]
-    time[0] += 1 / RATE
-    pace.poke()
+def test_in_a_plain_script_an_alarm_is_enough() -> None:
+    machine, time, calls = FakeMachine(), Time(), []
+    pace = Pace(machine.subscribe, lambda: calls.append(time.now), lambda: time.now, time.alarm)
+    machine.put(1, 1)
+    machine.put(1, 1)
+    assert calls == [100.0]
+    time.pass_by(1 / RATE)
+    machine.put(1, 1)
     assert len(calls) == 2
+    pace.stop()
+    time.pass_by(1)
+    machine.put(1, 1)
+    assert len(calls) == 2
+    assert machine.readers == []
+
+
+def test_a_slow_flush_leaves_time_to_those_who_make_changes() -> None:
+    machine, time, calls = FakeMachine(), Time(), []
+
+    def flush() -> None:
+        time.now += 0.1
+        calls.append(time.now)
+
+    Pace(machine.subscribe, flush, lambda: time.now, time.alarm)
+    for _ in range(100):
+        machine.put(1, 1)
+        time.pass_by(0.1)
+    assert len(calls) <= 5
+
+
+def test_the_real_alarm_goes_off() -> None:
+    machine, heard = FakeMachine(), threading.Event()
+    pace = Pace(machine.subscribe, heard.set)
+    machine.put(1, 1)
+    heard.clear()
+    for _ in range(10_000):
+        machine.put(1, 1)
+        if heard.wait(0.01):
+            break
+    assert heard.is_set()
+    pace.stop()
 
 
 @pytest.mark.parametrize("gesture", ["undo"])
 def test_a_verb_comes_back_as_a_change(gesture: str) -> None:
-    time = [0.0]
     machine = FakeMachine()
-    widget, line = connected(machine, lambda: time[0])
+    widget, line, time = connected(machine)
     machine.put(7, 2)
-    time[0] += 1
+    time.pass_by(1)
     widget._receive(widget, {"kmem": "do", "gesture": gesture, "args": {}}, [])
     assert widget.error == ""
     assert line.reader.codes is not None
     assert line.reader.codes[7] == 0
     widget.close()
+
+
+def test_a_widget_without_bytes_sends_what_differs_from_what_the_page_knows() -> None:
+    class Plain(KmemWidget):
+        NAME = "plain"
+        shown: ClassVar[dict[str, int]] = {"a": 1, "b": 2}
+
+        def data(self) -> dict[str, int]:
+            return dict(self.shown)
+
+    widget, line = Plain(FakeMachine()), Line()
+    widget._wire = Wire(line)
+    widget.send_all()
+    widget.send_changes()
+    assert line.seen == ["full"]
+    widget.shown["b"] = 3
+    widget._wire.delta({"b": 7})  # a direct answer to a gesture
+    widget.send_changes()
+    assert (line.seen, line.reader.data) == (["full", "delta", "delta"], {"a": 1, "b": 3})

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zlib
 from array import array
+from collections.abc import Callable
 from typing import Any
 
 from fake_machine import FakeMachine
 
 from kmemwidgets.widgets import FrameMap
-from kmemwidgets.widgets._wire import Wire
+from kmemwidgets.widgets._wire import Pace, Wire
 
 
 class Reader:
@@ -63,14 +64,31 @@ class Line:
         self.seen.append(self.reader.take(content, buffers))
 
 
-def connected(machine: FakeMachine, clock: Any = None) -> tuple[FrameMap, Line]:
+class Time:
+    """A clock that stands, and alarms that go off when it is put forward."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.alarms: list[tuple[float, Callable[[], None]]] = []
+
+    def alarm(self, seconds: float, function: Callable[[], None]) -> None:
+        self.alarms.append((self.now + seconds, function))
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+        due = [function for at, function in self.alarms if at <= self.now]
+        self.alarms = [(at, function) for at, function in self.alarms if at > self.now]
+        for function in due:
+            function()
+
+
+def connected(machine: FakeMachine) -> tuple[FrameMap, Line, Time]:
+    """Return a map that a page watches, the line between them, and the clock by which it sends."""
     widget = FrameMap(machine)
-    line = Line()
+    line, time = Line(), Time()
     widget.send = line  # type: ignore[method-assign]
     widget._wire = Wire(line)
+    widget._pace = Pace(machine.subscribe, widget._flush, lambda: time.now, time.alarm)
     widget._receive(widget, {"kmem": "ask", "epoch": 0, "seq": 0}, [])
     assert widget.error == ""
-    assert widget._pace is not None
-    if clock:
-        widget._pace._clock = clock
-    return widget, line
+    return widget, line, time
