@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Notebook, Watch, notebook
+from harness import Notebook, Watch, notebook
 
 from kmemwidgets.widgets.framemap.kinds import FLAG_KINDS
 from kmemwidgets.widgets.framemap.layout import lay_out
@@ -173,7 +173,7 @@ BY_KEY: dict[str, tuple[list[str], str, str]] = {
     "zoom_in": ([], "len(w.camera)", "3"),
     "zoom_out": (["+"], "w.camera", "[]"),
     "fit": (["+", "+", "+"], "w.camera", "[]"),
-    "part": (["+", "+", "Home"], "w.part[0], w.part[1] < 8192", "(0, True)"),
+    "part": (["+", "+", "Home"], "w.part[:1], w.part[1:] < [8192]", "([0], True)"),
     "select": (["Home", "l"], "(w.focus.frame, w.focus.zone, heard)", "(1, 'Normal', [1])"),
     "clear": (["Home", "Enter"], "w.focus", "Focus()"),
     "filter": (["Home", "n"], "w.only", "['slab']"),
@@ -196,7 +196,7 @@ def test_every_key_reaches_python(shown: View, book: Any) -> None:
         before, expression, value = BY_KEY[gesture.name]
         for key in gesture.keys:
             shown.key("0", "a", "Escape")
-            book.wait_python("(w.camera, w.only, w.focus)", "([], [], Focus())")
+            book.wait_python("(w.camera, w.part, w.only, w.focus)", "([], [], [], Focus())")
             book.execute("heard.clear(); m.history.clear(); m.put(0, 0)")
             shown.key(*before, key)
             try:
