@@ -135,3 +135,14 @@ def test_no_byte_is_owned_twice(steps: list[tuple[bool, int]], rules: SlabRules)
     c.alloc()
     c.load(kept)
     assert c.save() == kept
+
+
+@pytest.mark.parametrize(("rules", "to_tail"), [(OLD, False), (NEW, True)])
+def test_a_slab_that_gets_an_object_back(rules: SlabRules, to_tail: bool) -> None:
+    c = cache(rules, size=1000)
+    taken = [c._take(0) for _ in range(3 * c.geometry.num)]
+    first, second = taken[0], taken[c.geometry.num]
+    c._put(first)
+    c._put(second)
+    order = [c._find(first)[0].pfn, c._find(second)[0].pfn]
+    assert list(c.partial) == (order if to_tail else order[::-1])

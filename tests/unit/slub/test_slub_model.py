@@ -51,6 +51,8 @@ def test_shuffled_slabs_share_one_cyclic_order() -> None:
     one, two = ([slab_of(slub, x).index_of(x) for x in row] for row in take_slabs(slub, cache, 2))
     assert sorted(one) == sorted(two) == list(range(16))
     assert one != list(range(16))
+    starts = {slab_of(slub, row[0]).index_of(row[0]) for row in take_slabs(slub, cache, 6)}
+    assert len(starts) > 1, "each slab begins elsewhere in it"
     at = two.index(one[0])
     assert two[at:] + two[:at] == one
 
@@ -263,6 +265,15 @@ def test_sheaves_stand_before_the_slabs() -> None:
     assert objects_in_use(cache) == 0
     slub.kmem_cache_shrink(cache)
     assert cache.num_slabs() == 0
+
+
+def test_a_spare_sheaf_comes_before_the_slabs() -> None:
+    slub = boot((6, 18, 35))
+    cache = slub.kmem_cache_create("vm_area_struct", 256)
+    taken = [slub.kmem_cache_alloc(cache) for _ in range(40)]
+    for address in taken:
+        slub.kmem_cache_free(cache, address)
+    assert [slub.kmem_cache_alloc(cache) for _ in range(40)] == taken[::-1]
 
 
 def test_sheaves_need_a_request_that_may_wait() -> None:
