@@ -30,11 +30,9 @@ MARK = "kmw numa "
 MAX_PAGES = 1 << 28
 
 _CASE = re.compile(r"case (\S{1,64})")
-_ASKED = re.compile(
-    r"# (set_mempolicy|mbind) mode (\d{1,2})[^:]*? nodemask 0x([0-9a-f]{1,64}) rc (-?\d{1,4}) cpu (\d{1,4})"
-    r" vma 0x([0-9a-f]{1,16}) pages (\d{1,9}) order .*"
-)
-_ASKED_SHORT = re.compile(r"# (set_mempolicy|mbind) mode (\d{1,2}) nodemask 0x([0-9a-f]{1,64}), (\d{1,9}) pages .*")
+_ASKED = re.compile(r"# (set_mempolicy|mbind) ")
+_WORD = re.compile(r"\b(mode|nodemask|rc|cpu|vma|pages) (-?\d\w{0,64})")
+_PAGES = re.compile(r"\b(\d{1,9}) pages")
 _TOUCHES = re.compile(r"\d{1,9} -?\d{1,4}(?:\t\d{1,9} -?\d{1,4})*\s*")
 _RUN = re.compile(r"(\d{1,9})-(\d{1,9}) (-?\d{1,4})\s*")
 
@@ -86,21 +84,28 @@ def parse_touches(text: str, where: str = "touches.txt") -> list[Case]:
 
 
 def _read_asked(case: Case, line: str) -> bool:
-    found = _ASKED.fullmatch(line)
-    if found:
-        case.call, mode, mask, code, cpu, vma, _ = found.groups()
-        case.refused = code != "0"
-        case.cpu, case.vma = int(cpu), int(vma, 16)
-    else:
-        found = _ASKED_SHORT.fullmatch(line)
-        if not found:
-            return False
-        case.call, mode, mask, pages = found.groups()
-        if int(pages) > MAX_PAGES:
-            return False
-        case.order = range(int(pages))
-    case.mode = int(mode)
-    case.nodes = tuple(nid for nid in range(int(mask, 16).bit_length()) if int(mask, 16) >> nid & 1)
+    """Read what was asked: ``# mbind mode 3 (...) nodemask 0x3 rc 0 cpu 0 vma 0x7f0000000000 pages 200 order ...``.
+
+    A long case names its pages in order (``# mbind mode 1 nodemask 0x2, 114927 pages ascending``), runs follow.
+    """
+    call = _ASKED.match(line)
+    words = {name: value for name, value in _WORD.findall(line) if len(value) <= 66}
+    if not call or not {"mode", "nodemask"} <= set(words):
+        return False
+    try:
+        numbers = {name: int(value, 0) for name, value in words.items()}
+    except ValueError:
+        return False
+    case.call = call[1]
+    case.mode = numbers["mode"]
+    mask = numbers["nodemask"]
+    case.nodes = tuple(nid for nid in range(mask.bit_length()) if mask >> nid & 1)
+    case.refused = numbers.get("rc", 0) != 0
+    case.cpu = numbers.get("cpu")
+    case.vma = numbers.get("vma", 0)
+    pages = _PAGES.search(line)
+    if "pages" not in numbers and pages:
+        case.order = range(min(int(pages[1]), MAX_PAGES))
     return True
 
 
@@ -164,7 +169,7 @@ class NumaReplay:
             policy, self.task, gfp, order, zone_index=zone_index, local=local, offset=offset
         ):
             nodes = None if entry.nodes is None else frozenset(entry.nodes)
-            pfn = allocator.alloc_pages(entry.gfp, order, entry.nid, cpu, nodes)
+            pfn = allocator.alloc_pages_nodemask(entry.gfp, order, entry.nid, cpu, nodes)
             if pfn >= 0:
                 return pfn, allocator.zone_of(pfn).zone.nid
         return None
