@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from kmemwidgets.capture import Capture
 from kmemwidgets.records import BadInput
 
 from .section import Figures, Miss, Result, Section, compare, run
 
-__all__ = ["Figures", "Miss", "Result", "Section", "compare", "explain", "run", "sections"]
+__all__ = ["Figures", "Miss", "Result", "Section", "check_names", "compare", "explain", "run", "sections"]
 
 #: Modules that define ``SECTIONS``, in the order in which they are shown.
 _MODULES = ("zones", "reserves", "slab_sections", "layout", "meminfo", "boot")
@@ -21,13 +20,21 @@ def sections() -> tuple[Section, ...]:
     """Return every section that there is."""
     found: list[Section] = []
     for name in _MODULES:
-        if importlib.util.find_spec(f"{__name__}.{name}"):
-            found.extend(importlib.import_module(f"{__name__}.{name}").SECTIONS)
+        found.extend(importlib.import_module(f"{__name__}.{name}").SECTIONS)
     return tuple(found)
 
 
-def explain(capture: Capture, names: Iterable[str] = ()) -> tuple[Result, ...]:
+def explain(
+    capture: Capture, names: Iterable[str] = (), began: Callable[[str], None] = lambda _name: None
+) -> tuple[Result, ...]:
     """Predict all sections of a recording, or the named ones.
+
+    Parameters
+    ----------
+    capture : Capture
+    names : iterable of str
+    began : callable
+        Told the name of each section when it begins.
 
     Raises
     ------
@@ -35,8 +42,18 @@ def explain(capture: Capture, names: Iterable[str] = ()) -> tuple[Result, ...]:
         For a section that doesn't exist.
     """
     known = {section.name: section for section in sections()}
-    for name in names:
+    wanted = check_names(names) or tuple(known)
+    results = []
+    for name in wanted:
+        began(name)
+        results.append(run(known[name], capture))
+    return tuple(results)
+
+
+def check_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of sections as they are, or refuse the first that doesn't exist."""
+    known = [section.name for section in sections()]
+    for name in (wanted := tuple(names)):
         if name not in known:
             raise BadInput(f"no section {name!r}", todo=f"one of {', '.join(known)}")
-    wanted = tuple(names) or tuple(known)
-    return tuple(run(known[name], capture) for name in wanted)
+    return wanted

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from kmemwidgets.capture import Capture
+from kmemwidgets.capture.progress import Progress
 from kmemwidgets.records import BadInput, format_version
 
-from . import Result, explain
+from . import Result, check_names, explain, sections
 
 EXAMPLE = """example:
   kmem explain recordings/amd64-512m --section watermarks
@@ -88,7 +89,9 @@ def write_json(path: str, answer: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; 1 where a section stays under --fail-under."""
     capture = Capture.load(args.capture)
-    results = explain(capture, args.section)
+    names = check_names(args.section) or [section.name for section in sections()]
+    with Progress(len(names)) as progress:
+        results = explain(capture, names, progress.step)
     if args.json:
         write_json(args.json, as_json(capture, results))
     if args.json != "-":

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from kmemwidgets.capture import Capture
+from kmemwidgets.capture.progress import Progress
 from kmemwidgets.records import BadInput
 
-from .progress import Progress
 from .trace import TraceAnswer, replay_trace
 
 EXAMPLE = """example:

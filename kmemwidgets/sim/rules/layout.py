@@ -9,6 +9,7 @@ from kmemwidgets.arch import arm, arm64, x86_32, x86_64
 from kmemwidgets.arch.space import AddressSpace
 from kmemwidgets.records import MachineSpec, Region
 
+from ..cmdline import memparse, parameter
 from .table import Rule, pick
 
 MIB = 1 << 20
@@ -28,7 +29,9 @@ def lowmem_below_vmalloc(spec: MachineSpec, page_offset: int) -> int:
         highmem=has_highmem(spec),
         kmap_slots=rules_for(spec).kmap_slots,
     )
-    return areas.vmalloc_end - page_offset - VMALLOC_RESERVE
+    asked = parameter(spec.cmdline, "vmalloc")
+    reserve = memparse(asked) + x86_32.VMALLOC_OFFSET if asked else VMALLOC_RESERVE
+    return areas.vmalloc_end - page_offset - reserve
 
 
 def has_highmem(spec: MachineSpec) -> bool:

@@ -221,3 +221,10 @@ def test_early_ranges_are_ascending_and_apart(pairs: list[tuple[int, int]]) -> N
         return
     assert all(a.end_pfn <= b.start_pfn for a, b in itertools.pairwise(memory))
     assert all(a.end_pfn < b.start_pfn or a.nid != b.nid for a, b in itertools.pairwise(memory))
+
+
+def test_more_vmalloc_is_less_low_memory() -> None:
+    plain = describe(arch="x86_32", memory="2G", pae=True, config={"NR_CPUS": 32}, cpus=1)
+    more = describe(arch="x86_32", memory="2G", pae=True, config={"NR_CPUS": 32}, cpus=1, cmdline="vmalloc=256M")
+    # The hole before vmalloc comes on top of what is asked for.
+    assert ranges(plain)["Normal"][1] - ranges(more)["Normal"][1] == (256 + 8 - 128) << 8
