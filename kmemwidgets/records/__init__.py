@@ -7,6 +7,7 @@ from .diff import Difference, diff
 from .errors import BadInput
 from .events import TraceEvent
 from .frames import KPF, KPF_NAMES, FrameInfo, FrameTable, flag_names
+from .highmem import HighmemInfo, LocalMapping
 from .slabs import OBJECT_STATES, SlabInfo, SlabObject
 from .snapshot import (
     MIGRATETYPES,
@@ -42,6 +43,8 @@ __all__ = [
     "FrameSource",
     "FrameTable",
     "FreeArea",
+    "HighmemInfo",
+    "LocalMapping",
     "MachineSpec",
     "MemInfo",
     "MemoryRange",

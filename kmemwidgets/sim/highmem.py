@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kmemwidgets.arch.x86_32 import FIXADDR_TOP, fixed_areas
-from kmemwidgets.records import MachineSpec
+from kmemwidgets.records import HighmemInfo, LocalMapping, MachineSpec
 
 from .errors import KernelBug
 from .rules import pick
@@ -80,6 +80,7 @@ class Highmem:
         if not has_highmem(spec):
             raise ValueError("this kernel is built without high memory")
         self.rules = pick(HighmemRules, TABLE, spec.kernel)
+        self._splits = tuple((split.name, split.lowmem) for split in splits(spec))
         layout = rules_for(spec)
         self.cpus = spec.cpus
         self.page_offset = page_offset_32(spec)
@@ -197,6 +198,31 @@ class Highmem:
 
     def _owner(self, cpu: int, task: int) -> int:
         return task if self.rules.slots_of_task else cpu
+
+    # --- looking and keeping ------------------------------------------------------------------------
+
+    def info(self, areas: tuple[tuple[int, tuple[int, ...]], ...] = ()) -> HighmemInfo:
+        """Return the state for somebody who looks; `areas` are vmalloc's."""
+        of_task = self.rules.slots_of_task
+        return HighmemInfo(
+            page_offset=self.page_offset,
+            max_low_pfn=self.max_low_pfn,
+            lowmem=self._splits,
+            pkmap_base=self.pkmap_base,
+            pkmap_count=tuple(self.pkmap_count),
+            pkmap_pfn=tuple(self.pkmap_pfn),
+            last=self.last,
+            flushes=self.flushes,
+            local_slots=self.kmap_slots,
+            of_task=of_task,
+            # A task's mappings are shown where they are while it runs on cpu 0.
+            local=tuple(
+                LocalMapping(owner, slot, pfn, self.local_address(slot, 0 if of_task else owner))
+                for owner, stack in sorted(self.stacks.items())
+                for slot, pfn in stack
+            ),
+            areas=areas,
+        )
 
     def save(self) -> tuple[Any, ...]:
         """Return the state as plain tuples."""

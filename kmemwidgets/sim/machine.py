@@ -15,6 +15,7 @@ from kmemwidgets.records import (
     Changes,
     FrameInfo,
     FrameTable,
+    HighmemInfo,
     MachineSpec,
     SlabInfo,
     SlabObject,
@@ -259,6 +260,27 @@ class Machine(FastPath):
     def vfree(self, address: int, cpu: int = 0) -> None:
         """Give back what vmalloc gave."""
         self._do_with_objects("vfree", address, cpu)
+
+    def kmap(self, pfn: int) -> int | None:
+        """Give a page of high memory an address; None where the caller would sleep until a slot is free."""
+        return self._do("kmap", int(pfn)) or None
+
+    def kunmap(self, pfn: int) -> None:
+        """Give up what kmap gave."""
+        self._do("kunmap", int(pfn))
+
+    def kmap_local(self, pfn: int, cpu: int = 0, task: int = 0) -> int:
+        """Give a page of high memory an address for a moment (kmap_atomic before 5.11)."""
+        address: int = self._do("kmap_local", int(pfn), cpu, task)
+        return address
+
+    def kunmap_local(self, address: int, cpu: int = 0, task: int = 0) -> None:
+        """Give the newest such mapping up."""
+        self._do("kunmap_local", address, cpu, task)
+
+    def highmem(self) -> HighmemInfo | None:
+        """Return how high memory is reached just now; None where every page has an address of its own."""
+        return self.objects.highmem()
 
     def write_memory(self, address: int, data: bytes | str) -> None:
         """Write through a pointer into slab memory, as right or wrong code would; a str is hexadecimal digits."""

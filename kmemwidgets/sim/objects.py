@@ -1,4 +1,4 @@
-"""The allocators above the page allocator, as one machine has them: SLUB, kmalloc, vmalloc.
+"""What is above the page allocator, as one machine has it: SLUB, kmalloc, vmalloc, high memory.
 
 They are booted by the first request that needs them, so that the buddy lists of a machine that
 nobody asked for objects are still as the hand-over left them. Caches are named by name, and all
@@ -10,12 +10,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kmemwidgets.records import MachineSpec, SlabCacheInfo, SlabInfo, SlabObject, VmallocArea
+from kmemwidgets.records import (
+    BadInput,
+    HighmemInfo,
+    MachineSpec,
+    SlabCacheInfo,
+    SlabInfo,
+    SlabObject,
+    VmallocArea,
+    format_version,
+)
 
 from . import slub_debug, slub_init, slub_view
+from .highmem import Highmem
 from .kmalloc import Kmalloc
 from .rules import pick
-from .rules.layout import address_space
+from .rules.layout import address_space, has_highmem
+from .rules.slub import has_slub
 from .rules.vmalloc import TABLE, VmallocRules
 from .slub import Slub
 from .slub_pages import Pages
@@ -26,12 +37,13 @@ COMMANDS = frozenset(
     {
         "kmem_cache_init", "kmem_cache_create", "kmem_cache_destroy", "kmem_cache_alloc", "kmem_cache_free",
         "kmem_cache_shrink", "kmalloc", "kfree", "vmalloc", "vfree", "write_memory",
+        "kmap", "kunmap", "kmap_local", "kunmap_local",
     }
 )  # fmt: skip
 
 
 class KernelObjects:
-    """SLUB, kmalloc and vmalloc of one machine.
+    """SLUB, kmalloc, vmalloc and high memory of one machine.
 
     Parameters
     ----------
@@ -50,6 +62,8 @@ class KernelObjects:
         None until `kmem_cache_init`.
     area : Vmalloc or None
         The same for vmalloc.
+    high : Highmem or None
+        None where all memory has an address of its own.
     """
 
     def __init__(
@@ -62,6 +76,8 @@ class KernelObjects:
         self._seed = seed
         self.slub: Slub | None = None
         self.area: Vmalloc | None = None
+        self.high = Highmem(spec) if spec.arch == "x86_32" and has_highmem(spec) else None
+        self._fresh_high = self.high.save() if self.high else None
 
     @property
     def up(self) -> bool:
@@ -78,6 +94,11 @@ class KernelObjects:
         """Boot vmalloc, SLUB and kmalloc's caches; nothing where they are there."""
         if self.slub is not None:
             return
+        if not has_slub(self._spec.kernel):
+            raise BadInput(
+                f"Linux {format_version(self._spec.kernel)} has the older SLAB, which no machine boots",
+                todo="boot 5.6 or newer for objects; the older SLAB alone is kmemwidgets.sim.slab24",
+            )
         space = address_space(self._spec, self._memory)
         bounds = space.area("vmalloc")
         page = self._spec.page_size
@@ -140,7 +161,37 @@ class KernelObjects:
         """Write bytes (hexadecimal digits) through a pointer into slab memory, right or wrong."""
         slub_debug.write(self._slub, address, bytes.fromhex(data))
 
+    def kmap(self, pfn: int) -> int:
+        """Give a page an address until `kunmap`; 0 where the caller would sleep until a slot is free."""
+        self._check_frame(pfn)
+        return self.high.kmap(pfn) if self.high else self._direct_address(pfn)
+
+    def kunmap(self, pfn: int) -> None:
+        """Give up what `kmap` gave."""
+        self._check_frame(pfn)
+        if self.high:
+            self.high.kunmap(pfn)
+
+    def kmap_local(self, pfn: int, cpu: int = 0, task: int = 0) -> int:
+        """Give a page an address for a moment."""
+        self._check_frame(pfn)
+        return self.high.kmap_local(pfn, cpu, task) if self.high else self._direct_address(pfn)
+
+    def kunmap_local(self, address: int, cpu: int = 0, task: int = 0) -> None:
+        """Give up what `kmap_local` gave."""
+        if self.high:
+            self.high.kunmap_local(address, cpu, task)
+
     # Looking
+
+    def highmem(self) -> HighmemInfo | None:
+        """Return how high memory is reached; None where there is none."""
+        areas = self.area.busy if self.area else {}
+        return (
+            None
+            if self.high is None
+            else self.high.info(tuple((start, area.pfns) for start, area in sorted(areas.items()) if area.pfns))
+        )
 
     def caches(self) -> tuple[SlabCacheInfo, ...] | None:
         """Return all caches, None before `kmem_cache_init`."""
@@ -165,22 +216,35 @@ class KernelObjects:
 
     # Keeping
 
-    def save(self) -> tuple[Any, ...] | None:
-        """Return the state, None before `kmem_cache_init`."""
+    def save(self) -> tuple[Any, ...]:
+        """Return the state: of the allocators (None before `kmem_cache_init`), and of high memory."""
+        high = self.high.save() if self.high else None
         if self.slub is None or self.area is None:
-            return None
-        return self.slub, slub_init.save(self.slub), self.area, self.area.save()
+            return None, high
+        return (self.slub, slub_init.save(self.slub), self.area, self.area.save()), high
 
     def load(self, saved: tuple[Any, ...] | None) -> None:
-        """Go back to a state that `save` returned."""
-        if saved is None:
+        """Go back to a state that `save` returned; None is that of boot."""
+        allocators, high = saved or (None, self._fresh_high)
+        if self.high:
+            self.high.load(high)
+        if allocators is None:
             self.slub = self.area = None
             return
-        self.slub, objects, self.area, areas = saved
+        self.slub, objects, self.area, areas = allocators
         slub_init.load(self.slub, objects)
         self.area.load(areas)
 
     # Inside
+
+    def _check_frame(self, pfn: int) -> None:
+        page = self._spec.page_size
+        if not any(start <= pfn * page < end for start, end in self._memory):
+            raise ValueError(f"no frame {pfn:#x}")
+
+    def _direct_address(self, pfn: int) -> int:
+        space = address_space(self._spec, self._memory)
+        return space.page_offset - space.phys_offset + pfn * self._spec.page_size
 
     @property
     def _slub(self) -> Slub:

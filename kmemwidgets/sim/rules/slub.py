@@ -6,9 +6,11 @@ Functions of plain numbers only: bytes, counts, and `word`, the size of a pointe
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from .table import Rule
+from kmemwidgets.records import Version
+
+from .table import Rule, in_force
 
 #: Objects that fit the 15 bits of struct slab's object counter (mm/slub.c, MAX_OBJS_PER_PAGE).
 MAX_OBJS_PER_SLAB = 32767
@@ -302,3 +304,8 @@ TABLE: tuple[Rule, ...] = (
         "mm/slub.c, setup_slub_min_order", ("source",),
     ),
 )  # fmt: skip
+
+
+def has_slub(version: Version) -> bool:
+    """Tell whether a kernel's slab allocator is SLUB as this project models it; older ones have SLAB."""
+    return in_force(TABLE, version).keys() >= {field.name for field in fields(SlubRules)}

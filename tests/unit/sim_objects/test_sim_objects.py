@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmemwidgets import Machine
+from kmemwidgets import BadInput, Machine
 from kmemwidgets.sim.errors import KernelBug
 from kmemwidgets.sim.slub_init import check
 
@@ -112,3 +112,62 @@ def test_no_byte_is_handed_out_twice(requests, kind):
     spans = sorted((start, start + size) for start, size in held.values())
     assert all(before[1] <= after[0] for before, after in itertools.pairwise(spans))
     assert check(machine.objects.slub) == [] if machine.objects.up else True
+
+
+@pytest.mark.parametrize("kernel", ["2.4", "2.6.11"])
+def test_a_kernel_with_the_older_slab_says_so(kernel):
+    machine = Machine.boot(arch="x86_32", memory="256M", kernel=kernel)
+    with pytest.raises(BadInput, match=r"has the older SLAB"):
+        machine.kmalloc(100)
+    assert machine.now == 0
+
+
+def test_high_memory_is_reached_undone_and_saved(tmp_path):
+    machine = Machine.boot(arch="x86_32", memory="2G")
+    fresh = machine.highmem()
+    pfn = fresh.max_low_pfn + 5
+    address = machine.kmap(pfn)
+    assert machine.kmap(pfn) == address
+    brief = machine.kmap_local(pfn + 1)
+    area = machine.vmalloc(3 * 4096)
+    seen = machine.highmem()
+    assert address == seen.pkmap_base + 4096
+    assert seen.pkmap_count[1] == 3
+    assert [(each.pfn, each.address) for each in seen.local] == [(pfn + 1, brief)]
+    assert [len(pfns) for start, pfns in seen.areas if start == area] == [3]
+    assert min(pfn for _, pfns in seen.areas for pfn in pfns) >= fresh.max_low_pfn, "vmalloc prefers high memory"
+    machine.kunmap_local(brief)
+    machine.undo()
+    assert machine.highmem() == seen
+    machine.save(tmp_path / "m.json")
+    assert Machine.load(tmp_path / "m.json").highmem() == seen
+    machine.reset()
+    assert machine.highmem() == fresh
+    machine.goto(len(machine.history.commands) - 1)
+    machine.kunmap_local(brief)
+    with pytest.raises(KernelBug):
+        machine.kunmap_local(brief)
+    with pytest.raises(ValueError, match="no frame"):
+        machine.kmap(1 << 30)
+    assert machine.highmem().local == ()
+
+
+def test_kmap_sleeps_where_all_slots_are_used():
+    machine = Machine.boot(arch="x86_32", memory="2G")
+    first = machine.highmem().max_low_pfn
+    slots = len(machine.highmem().pkmap_count)
+    assert all(machine.kmap(first + i) for i in range(slots))
+    assert machine.kmap(first + slots) is None
+    machine.kunmap(first)
+    assert machine.kmap(first + slots)
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "arm64", "arm"])
+def test_where_all_memory_has_an_address_kmap_is_an_addition(arch):
+    machine = Machine.boot(arch=arch, memory="256M")
+    assert machine.highmem() is None
+    pfn = (machine.spec().memory[0].start >> 12) + 77
+    direct = next(each for each in machine.snapshot().layout if each.name == "direct map")
+    assert machine.kmap(pfn) == machine.kmap_local(pfn) == direct.start + 77 * 4096
+    machine.kunmap_local(machine.kmap(pfn))
+    machine.kunmap(pfn)
