@@ -119,7 +119,7 @@ def _trace_text(capture: Capture, trace: str) -> bytes:
     return Path(trace).read_bytes()
 
 
-def replay_trace(capture: Capture, trace: str) -> TraceAnswer:
+def replay_trace(capture: Capture, trace: str, *, extras: bool = True) -> TraceAnswer:
     """Replay one trace of a recording.
 
     Parameters
@@ -127,6 +127,8 @@ def replay_trace(capture: Capture, trace: str) -> TraceAnswer:
     capture : Capture
     trace : str
         Its folder, or a file's path; the state before it is then the recording's first trace's.
+    extras : bool
+        Whether to tell more than pages, too: objects, vmalloc areas, nodes, fragmentation.
     """
     spec = capture.spec()
     begin = time.process_time()
@@ -142,7 +144,8 @@ def replay_trace(capture: Capture, trace: str) -> TraceAnswer:
         answer.pages = _replay(capture, folder, raw, triggers=True)
         triggered = answer.pages.triggers
         answer.requests_only = _replay(capture, folder, raw, triggers=False) if triggered else answer.pages
-    answer.extras = extra_keys(capture, folder, raw.decode("utf-8", "surrogateescape"))
+    if extras:
+        answer.extras = extra_keys(capture, folder, raw.decode("utf-8", "surrogateescape"))
     answer.seconds = time.process_time() - begin
     return answer
 
