@@ -299,7 +299,8 @@ class Chart:
         figure = bq.Figure(
             marks=marks, axes=axes, animation_duration=0,
             fig_margin={"top": _TOP, "bottom": _BOTTOM, "left": _LEFT, "right": _RIGHT},
-            background_style={"fill": "transparent"}, padding_y=0, min_aspect_ratio=0.1, max_aspect_ratio=100,
+            background_style={"fill": "transparent"}, padding_y=0, display_toolbar=False,
+            min_aspect_ratio=0.1, max_aspect_ratio=100,
         )  # fmt: skip
         figure.layout.height = "220px"
         figure.layout.width = "100%"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from ast import literal_eval
 from typing import Any
 
@@ -32,19 +33,17 @@ def panel(lab: Any, shown: Any) -> Any:
     return shown.panel.locator(".kmem-buddypanel").first
 
 
-def drawn(panel: Any) -> list[list[Any]]:
-    """Return order and the pfns of each list as they stand on the page."""
-    return panel.locator(".kmem-bp-list").evaluate_all(
-        "lists => lists.map(l => [+l.closest('.kmem-bp-row').dataset.row, l.dataset.type,"
-        " [...l.querySelectorAll('.kmem-bp-block')].map(b => +b.dataset.pfn)])"
-    )
+#: Order, migrate type and pfns of each list as they stand on the page, as JSON.
+DRAWN = """wanted => JSON.stringify([...document.querySelectorAll('.kmem-bp-list')].map(list => [
+    +list.closest('.kmem-bp-row').dataset.row, list.dataset.type,
+    [...list.querySelectorAll('.kmem-bp-block')].map(block => +block.dataset.pfn)])) === wanted"""
 
 
 def test_the_lists_are_drawn_in_their_order(lab: Any, shown: Any, panel: Any) -> None:
     shown.execute("for _ in range(3): m.alloc_pages('GFP_KERNEL', 2)")
-    wanted = "[[r['order'], t, p] for r in w.data()['rows'] for t, n, p in r['lists']]"
-    lab.page.wait_for_function("() => document.querySelectorAll('.kmem-bp-block').length > 20")
-    shown.wait_python(f"{drawn(panel)!r} == {wanted}", "True")
+    lists = literal_eval(shown.python("[[r['order'], t, p] for r in w.data()['rows'] for t, n, p in r['lists']]"))
+    assert len(lists) > 5
+    lab.page.wait_for_function(DRAWN, arg=json.dumps(lists, separators=(",", ":")))
 
 
 def test_allocate_and_free_by_mouse(lab: Any, shown: Any, panel: Any) -> None:
@@ -162,3 +161,16 @@ def test_dark_follows_the_page(lab: Any, shown: Any, panel: Any) -> None:
     finally:
         lab.theme("JupyterLab Light")
         lab.page.wait_for_function("() => document.querySelector('.kmem-buddypanel').dataset.theme === 'light'")
+
+
+def test_why_here_is_told_in_sentences(lab: Any, shown: Any, panel: Any) -> None:
+    shown.execute("w.allocate(3)")
+    panel.locator("[data-gesture='why']").click()
+    panel.locator(".kmem-bp-said p", has_text="so it got pfn").wait_for()
+    told = panel.locator(".kmem-bp-said p").all_text_contents()
+    assert told == literal_eval(shown.python("list(m.verbs['why']())"))
+    shown.execute("w.allocate(0)")
+    shown.wait_python("'asks for' in w.said", "False")
+    panel.locator(".kmem-bp-lists").focus()
+    lab.page.keyboard.press("w")
+    shown.wait_python("w.said.splitlines() == list(m.verbs['why']())", "True")

@@ -43,8 +43,9 @@ function openView({ model, el, signal, wire, focus }) {
   });
   const allocate = shell.tool({ label: "", says: "", gesture: "allocate", onClick: () => shell.handlers.allocate() });
   const free = shell.tool({ label: text("buddypanel.free"), says: text("buddypanel.free.says"), gesture: "free", onClick: () => shell.handlers.free() });
+  shell.tool({ label: text("buddypanel.why"), says: text("buddypanel.why.says"), gesture: "why", onClick: () => shell.handlers.why() });
   shell.tool({ label: "↶", says: text("buddypanel.undo"), gesture: "undo", onClick: () => shell.handlers.undo() });
-  shell.tool({ label: "⏮", says: text("buddypanel.reset"), gesture: "reset", onClick: () => shell.handlers.reset() });
+  shell.tool({ label: "⟲", says: text("buddypanel.reset"), gesture: "reset", onClick: () => shell.handlers.reset() });
   const off = shell.about.gestures.find((gesture) => gesture.name === "allocate").off;
 
   const select = (key, onChange) => {
@@ -65,7 +66,7 @@ function openView({ model, el, signal, wire, focus }) {
   const said = element("div", { class: "kmem-bp-said", hidden: true });
   const legend = element("div", { class: "kmem-chart-legend" });
   const held = element("div", { class: "kmem-bp-held" });
-  const pcp = element("div", { class: "kmem-bp-pcp" });
+  const pcp = element("div", { class: "kmem-bp-pcp", role: "group", tabindex: 0, "aria-label": text("buddypanel.pcp") });
   const plotPlace = element("div");
   const timeButton = element("button", { type: "button", class: "kmem-button", "data-gesture": "time", text: text("buddypanel.time"), title: text("buddypanel.time.says") });
   timeButton.addEventListener("click", () => shell.handlers.time(), { signal });

@@ -10,7 +10,8 @@ import traitlets
 
 from kmemwidgets.records import BadInput, Snapshot, ZoneInfo
 from kmemwidgets.widgets._assemble import assemble, styles
-from kmemwidgets.widgets._base import HELP, RESET, UNDO, Gesture, KmemWidget
+from kmemwidgets.widgets._base import HELP, RESET, UNDO, Gesture
+from kmemwidgets.widgets._differences import SendsDifferences
 from kmemwidgets.widgets._words import count
 from kmemwidgets.widgets.focus import Focus
 from kmemwidgets.widgets.plots import Chart, Plot
@@ -27,7 +28,7 @@ REQUESTS = (
 _SAMPLES = 400
 
 
-class BuddyPanel(KmemWidget):
+class BuddyPanel(SendsDifferences):
     """A zone's free lists, with splits and merges as they happen, and the lists of each cpu.
 
     Parameters
@@ -67,6 +68,7 @@ class BuddyPanel(KmemWidget):
         Gesture("gfp", "The next kind of request", "choose it in the list", ("g",), "next_request"),
         Gesture("cpu", "The next cpu", "choose it in the list", ("c",), "next_cpu"),
         Gesture("zone", "The next zone", "choose it in the list", ("z",), "next_zone"),
+        Gesture("why", "Why here? What the last request decided", "click Why here?", ("w",), "why", "why"),
         Gesture("time", "Plot over time, or over order", "click “over time”", ("t",), "toggle_time"),
         UNDO,
         RESET,
@@ -119,7 +121,7 @@ class BuddyPanel(KmemWidget):
         snapshot = self.snapshot
         zone = snapshot.zone(*self._at)
         self._sample(snapshot, zone)
-        plot = self._chart.show(self.plot())
+        plot = self._chart.show(self._plot(zone))
         if self.chart is not self._chart.figure:
             self.chart = self._chart.figure
         return {
@@ -142,10 +144,13 @@ class BuddyPanel(KmemWidget):
 
     def plot(self) -> Plot:
         """Return the indexes of the zone: over time, or of this moment over order."""
-        where = f"node {self._at[0]} {self._at[1]}"
+        return self._plot(self.zone)
+
+    def _plot(self, zone: ZoneInfo) -> Plot:
+        where = f"node {zone.nid} {zone.name}"
         if self.time and self._samples:
             return over_time(self._samples, self.order, where)
-        return by_order(self._nr_free(self.zone), where)
+        return by_order(self._nr_free(zone), where)
 
     def summary(self) -> str:
         """Say the zone's lists, highest order first, and the blocks held."""
@@ -174,7 +179,6 @@ class BuddyPanel(KmemWidget):
         self.held = [*self.held, [int(page), order, gfp]]
         self.said = f"{gfp}, order {order}: pfn {int(page):#x}"
         self._choose(int(page))
-        self._explain(int(page))
         return int(page)
 
     def free(self, pfn: int | None = None) -> None:
@@ -189,6 +193,12 @@ class BuddyPanel(KmemWidget):
         self.held = [block for block in self.held if block[0] != pfn]
         self.said = f"freed pfn {pfn:#x}, order {order}"
         self._choose(self.held[-1][0] if self.held else None)
+
+    def why(self, number: int | None = None) -> tuple[str, ...]:
+        """Tell what a command decided, in sentences: zones, watermarks, lists, splits; the last one if not given."""
+        told: tuple[str, ...] = tuple(self._verb("why", **({} if number is None else {"number": number})))
+        self.said = "\n".join(told)
+        return told
 
     def choose(self, pfn: int) -> None:
         """Choose a block that was allocated here."""
@@ -298,15 +308,9 @@ class BuddyPanel(KmemWidget):
             if self.chosen not in [block[0] for block in kept]:
                 self.chosen = kept[-1][0] if kept else None
 
-    def _explain(self, pfn: int) -> None:
-        why = self._source.verbs.get("why")
-        if why is not None:
-            told = why(pfn)
-            self.said = "\n".join([self.said, *([told] if isinstance(told, str) else map(str, told))])
-
     def _redraw(self, change: Mapping[str, Any]) -> None:
         """Send the other plot: of another order only the one over time differs."""
-        if self._unsubscribe is not None and (self.time or change["name"] == "time"):
+        if self.watched and (self.time or change["name"] == "time"):
             super().send_changes()
 
     def _chosen(self, change: Mapping[str, Any]) -> None:

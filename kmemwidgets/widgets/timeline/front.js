@@ -80,6 +80,9 @@ function openView({ model, el, signal, wire }) {
   const play = tool("play", "▶");
   tool("next", "›");
   tool("last", "›|");
+  if (!shell.about.gestures.find((gesture) => gesture.name === "why").off) {
+    shell.tool({ label: text("timeline.why"), says: text("timeline.why.says"), gesture: "why", onClick: () => shell.handlers.why() });
+  }
   const pace = element("select", { class: "kmem-tl-speed", "aria-label": text("timeline.speed") });
   pace.addEventListener("change", () => put(model, { speed: Number(pace.value) }), { signal });
   shell.tools.insertBefore(pace, shell.tools.lastChild);
@@ -88,7 +91,8 @@ function openView({ model, el, signal, wire }) {
   const scrub = element("input", { type: "range", class: "kmem-tl-scrub", min: 0, step: 1, "aria-label": text("timeline.scrub") });
   const legend = element("div", { class: "kmem-chart-legend" });
   const lines = element("div", { class: "kmem-tl-lines", role: "listbox", tabindex: 0, "aria-label": text("timeline.lines") });
-  fill(shell.body, element("div", { class: "kmem-tl-stage" }, picture, scrub), legend, lines);
+  const said = element("div", { class: "kmem-tl-said", role: "status", hidden: true });
+  fill(shell.body, element("div", { class: "kmem-tl-stage" }, picture, scrub), legend, lines, said);
   scrub.addEventListener("input", () => put(model, { position: Number(scrub.value), playing: false }), { signal });
   scrub.addEventListener("keydown", (event) => {
     // The slider's own Page keys would go by a tenth; ours go by a hundred, as in the table.
@@ -112,6 +116,8 @@ function openView({ model, el, signal, wire }) {
     play.setAttribute("aria-label", text(playing ? "timeline.pause" : "timeline.play"));
     if (!pace.options.length) fill(pace, ...data.speeds.map((each) => element("option", { value: each, text: text("timeline.speed.n", { speed: count(each) }) })));
     pace.value = String(model.get("speed"));
+    said.hidden = !model.get("said");
+    fill(said, ...model.get("said").split("\n").map((line) => element("p", { text: line })));
     drawPicture(picture, data, position);
     drawLines(lines, data, position, go);
   }, signal);
@@ -120,7 +126,7 @@ function openView({ model, el, signal, wire }) {
     const line = data.lines.find(([number]) => number === data.now);
     shell.say(line ? `${count(line[0])}: ${line[2]}` : text("timeline.nothing"));
   };
-  for (const name of ["position", "playing", "speed"]) {
+  for (const name of ["position", "playing", "speed", "said"]) {
     model.on(`change:${name}`, draw);
     signal.addEventListener("abort", () => model.off(`change:${name}`, draw));
   }

@@ -9,7 +9,8 @@ import traitlets
 
 from kmemwidgets.records import BadInput, Snapshot, TraceEvent
 from kmemwidgets.widgets._assemble import assemble, styles
-from kmemwidgets.widgets._base import HELP, Gesture, KmemWidget
+from kmemwidgets.widgets._base import HELP, Gesture
+from kmemwidgets.widgets._differences import SendsDifferences
 from kmemwidgets.widgets._picture import svg, tag, words
 from kmemwidgets.widgets._words import count
 from kmemwidgets.widgets.focus import Focus
@@ -26,7 +27,7 @@ _BINS, _LINES = 240, 8
 _PAGE = 100
 
 
-class Timeline(KmemWidget):
+class Timeline(SendsDifferences):
     """Plays, steps and scrubs through a simulated run or a recorded trace, forward and back.
 
     Parameters
@@ -68,12 +69,15 @@ class Timeline(KmemWidget):
         Gesture("faster", "Play faster", "choose the speed", ("+", "="), "faster"),
         Gesture("slower", "Play slower", "choose the speed", ("-",), "slower"),
         Gesture("alike", "To the next moment of the same kind", "click a line", ("n",), "next_alike"),
+        Gesture("why", "Why here? What this command decided", "click Why here?", ("w",), "why", "why"),
         HELP,
     )
 
     position = traitlets.Int(0, help="how many moments are over").tag(sync=True)
     playing = traitlets.Bool(False, help="whether a page plays it").tag(sync=True)
     speed = traitlets.Enum(SPEEDS, default_value=16, help="moments a second").tag(sync=True)
+
+    said = traitlets.Unicode("", help="what the command at this moment decided, in words").tag(sync=True)
 
     def __init__(
         self,
@@ -120,8 +124,8 @@ class Timeline(KmemWidget):
         """Follow the source: it may have been changed by others."""
         if self.position != self._moments.now:
             self.position = self._moments.now
-        self._kinds.update()
-        super().send_changes()
+        else:
+            super().send_changes()
 
     def line(self, number: int) -> str:
         """Say moment `number`, counted from 1."""
@@ -174,6 +178,12 @@ class Timeline(KmemWidget):
                 self.position = index + 1
                 return
 
+    def why(self) -> tuple[str, ...]:
+        """Tell what the command at this moment decided, in sentences; nothing at the beginning."""
+        told: tuple[str, ...] = tuple(self._verb("why", number=self.position)) if self.position else ()
+        self.said = "\n".join(told)
+        return told
+
     def play(self) -> None:
         """Let a page that shows it play it."""
         self.playing = True
@@ -219,9 +229,10 @@ class Timeline(KmemWidget):
         if number != change["new"]:
             self.position = number
             return
+        self.said = ""
         if number != self._moments.now:
             self._moments.goto(number)
-        if self._unsubscribe is not None:
+        if self.watched:
             self._wire.delta(self._here())
         place = self._moments.place(number - 1) if number else {}
         self.select(event=number, **place)

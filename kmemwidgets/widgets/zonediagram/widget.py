@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import ipywidgets
 import traitlets
 
-from kmemwidgets.records import ZoneInfo
+from kmemwidgets.records import Snapshot, ZoneInfo
 from kmemwidgets.widgets._assemble import assemble, styles
-from kmemwidgets.widgets._base import HELP, Gesture, KmemWidget
+from kmemwidgets.widgets._base import HELP, Gesture
+from kmemwidgets.widgets._differences import SendsDifferences
 from kmemwidgets.widgets.focus import Focus
 from kmemwidgets.widgets.plots import HUES, Chart, Plot, Series
 
@@ -18,7 +19,7 @@ from .facts import PIECES, Answer, answers, diagram, nodes_of, summary_lines, zo
 from .picture import draw_floors
 
 
-class ZoneDiagram(KmemWidget):
+class ZoneDiagram(SendsDifferences):
     """Nodes, their zones and a zone's pages, to scale, with watermarks and reserves.
 
     Parameters
@@ -76,7 +77,7 @@ class ZoneDiagram(KmemWidget):
     def data(self) -> dict[str, Any]:
         """Return the floors, and the plot of watermarks."""
         snapshot = self.snapshot
-        plot = self.plot()
+        plot = _plot(snapshot)
         shown = None if plot is None else self._chart.show(plot)
         if self.chart is not self._chart.figure:
             self.chart = self._chart.figure
@@ -93,22 +94,7 @@ class ZoneDiagram(KmemWidget):
 
     def plot(self) -> Plot | None:
         """Return watermarks and the largest reserve of every zone that has any; None where they are not known."""
-        zones = [zone for zone in self.snapshot.zones if zone.present and zone.min is not None]
-        if not zones:
-            return None
-        marks = [(zone.min or 0, zone.low or 0, zone.high or 0) for zone in zones]
-        many = len({zone.nid for zone in zones}) > 1
-        return Plot(
-            title="Watermarks and the largest reserve of every zone, in pages",
-            x=tuple(f"{zone.nid}/{zone.name}" if many else zone.name for zone in zones),
-            series=(
-                Series("min", tuple(low[0] for low in marks), HUES[1], "bars"),
-                Series("low above min", tuple(low - least for least, low, _ in marks), HUES[3], "bars"),
-                Series("high above low", tuple(high - low for _, low, high in marks), HUES[2], "bars"),
-                Series("protection, largest", tuple(max(zone.protection or (0,)) for zone in zones), HUES[6], "bars"),
-            ),
-            y_label="pages",
-        )
+        return _plot(self.snapshot)
 
     def answers(self, node: int, zone: str) -> tuple[Answer, ...]:
         """Tell for every kind of request whether it may take a page from a zone, and why."""
@@ -179,6 +165,25 @@ class ZoneDiagram(KmemWidget):
         piece = _stop(piece, pieces)
         start, end = (zone.spanned * at // pieces for at in (piece, piece + 1))
         self.select(node=zone.nid, zone=zone.name, start=zone.start_pfn + start, count=end - start)
+
+
+def _plot(snapshot: Snapshot) -> Plot | None:
+    zones = [zone for zone in snapshot.zones if zone.present and zone.min is not None]
+    if not zones:
+        return None
+    marks = [(zone.min or 0, zone.low or 0, zone.high or 0) for zone in zones]
+    many = len({zone.nid for zone in zones}) > 1
+    return Plot(
+        title="Watermarks and the largest reserve of every zone, in pages",
+        x=tuple(f"{zone.nid}/{zone.name}" if many else zone.name for zone in zones),
+        series=(
+            Series("min", tuple(low[0] for low in marks), HUES[1], "bars"),
+            Series("low above min", tuple(low - least for least, low, _ in marks), HUES[3], "bars"),
+            Series("high above low", tuple(high - low for _, low, high in marks), HUES[2], "bars"),
+            Series("protection, largest", tuple(max(zone.protection or (0,)) for zone in zones), HUES[6], "bars"),
+        ),
+        y_label="pages",
+    )
 
 
 def _stop(at: int, length: int) -> int:

@@ -46,7 +46,9 @@ def test_summary_and_picture() -> None:
 
 def test_a_recording_has_no_verbs() -> None:
     panel = BuddyPanel(SNAP)
-    assert {each["name"] for each in panel.about["gestures"] if each["off"]} == {"allocate", "free", "undo", "reset"}
+    assert {each["name"] for each in panel.about["gestures"] if each["off"]} == {
+        "allocate", "free", "why", "undo", "reset",
+    }  # fmt: skip
     with pytest.raises(ValueError, match="only looked at"):
         panel.allocate()
     with pytest.raises(ValueError, match="nothing was allocated"):
@@ -159,3 +161,15 @@ def test_positions_unknown() -> None:
     assert data["rows"][0]["blocks"] == 3
     with pytest.raises(BadInput):
         BuddyPanel(Snapshot(name="x", arch="x86_64", kernel=(6, 1)))
+
+
+def test_why_here_is_asked_of_the_source() -> None:
+    machine = Machine.boot(memory="64M", cpus=1)
+    panel = BuddyPanel(machine)
+    panel.allocate(2)
+    told = panel.why()
+    assert told == machine.verbs["why"](1)
+    assert told[-1].startswith("so it got pfn")
+    assert panel.said.splitlines() == list(told)
+    with pytest.raises(ValueError, match="only looked at"):
+        BuddyPanel(SNAP).why()

@@ -89,6 +89,18 @@ def test_frames_are_counted_in_pieces() -> None:
     assert uses(replace(table, kind="order"), 0, 1000) is None
 
 
+@given(st.binary(min_size=1, max_size=2000))
+def test_every_frame_is_counted_once(raw: bytes) -> None:
+    codes = bytes(byte % 3 for byte in raw)
+    found = uses(FrameTable(0, codes, (KPF["BUDDY"], KPF["SLAB"], KPF["ANON"])), 0, len(codes))
+    assert found is not None
+    totals = {name: sum(counts) for name, counts in found.items()}
+    assert {name: total for name, total in totals.items() if total} == {
+        name: codes.count(code) for code, name in enumerate(("free", "slab", "anon")) if code in codes
+    }
+    assert all(min(counts) >= 0 for counts in found.values())
+
+
 @given(st.integers(1, 5000), st.data())
 def test_a_frame_lies_in_its_piece(spanned: int, data: st.DataObject) -> None:
     zone = ZoneInfo(0, "DMA", start_pfn=7, spanned=spanned)
