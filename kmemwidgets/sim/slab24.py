@@ -123,6 +123,8 @@ class SlabCache24:
         What an array holds, and how many objects come and go at once.
     colour_next : int
         The next slab's shift, in steps.
+    pages : dict of int to OldSlab
+        The slab of each page, by address over page size.
     """
 
     def __init__(
@@ -141,6 +143,7 @@ class SlabCache24:
         self.limit = rules.array_limit(geometry.size)
         self.batchcount = (self.limit + 1) // 2
         self.colour_next = 0
+        self.pages: dict[int, OldSlab] = {}
 
     # --- requests -------------------------------------------------------------------------------
 
@@ -180,7 +183,23 @@ class SlabCache24:
         shift = self.colour_next * g.colour_off
         self.colour_next = self.colour_next + 1 if self.colour_next + 1 < g.colours else 0
         inside = 0 if g.off_slab else g.slab_size
-        return OldSlab(pfn, self.page_offset + pfn * self.page_size + shift + inside, g.num)
+        slab = OldSlab(pfn, self.page_offset + pfn * self.page_size + shift + inside, g.num)
+        self._enter(slab)
+        return slab
+
+    def _pages_of(self, pfn: int) -> range:
+        first = self.page_offset // self.page_size + pfn
+        return range(first, first + (1 << self.geometry.order))
+
+    def _enter(self, slab: OldSlab) -> None:
+        for page in self._pages_of(slab.pfn):
+            self.pages[page] = slab
+
+    def _destroy(self, slab: OldSlab) -> None:
+        """Give a slab's pages back (kmem_slab_destroy)."""
+        for page in self._pages_of(slab.pfn):
+            del self.pages[page]
+        self.page_alloc.free_pages(slab.pfn, self.geometry.order)
 
     def release(self, address: int, cpu: int = 0) -> None:
         """Give an object back (kmem_cache_free).
@@ -206,14 +225,13 @@ class SlabCache24:
         array.append(address)
 
     def _find(self, address: int) -> tuple[OldSlab, int]:
-        for slabs in (self.partial, self.full, self.free):
-            for slab in slabs.values():
-                number, rest = divmod(address - slab.first, self.geometry.size)
-                if 0 <= number < self.geometry.num:
-                    if rest:
-                        raise KernelBug(f"slab: {address:08x} lies inside an object of cache '{self.name}'")
-                    return slab, number
-        raise KernelBug(f"kernel BUG at slab.c! {address:08x} is in no slab of cache '{self.name}'")
+        slab = self.pages.get(address // self.page_size)
+        if slab is None:
+            raise KernelBug(f"kernel BUG at slab.c! {address:08x} is in no slab of cache '{self.name}'")
+        number, rest = divmod(address - slab.first, self.geometry.size)
+        if rest or not 0 <= number < self.geometry.num:
+            raise KernelBug(f"kernel BUG at slab.c! {address:08x} is no object of cache '{self.name}'")
+        return slab, number
 
     def _put(self, address: int) -> None:
         """Put an object into its slab (free_block)."""
@@ -225,7 +243,7 @@ class SlabCache24:
         if not slab.inuse:
             self.partial.pop(slab.pfn, None)
             if self.rules.frees_empty and self._free_objects() + self.geometry.num > self._free_limit():
-                self.page_alloc.free_pages(slab.pfn, self.geometry.order)
+                self._destroy(slab)
             else:
                 _to_head(self.free, slab)
         elif self.rules.partial_to_tail:
@@ -247,8 +265,8 @@ class SlabCache24:
                 self._put(address)
             array.clear()
         gone = len(self.free)
-        for pfn in self.free:
-            self.page_alloc.free_pages(pfn, self.geometry.order)
+        for slab in self.free.values():
+            self._destroy(slab)
         self.free.clear()
         return gone
 
@@ -278,13 +296,121 @@ class SlabCache24:
     def load(self, saved: tuple[Any, ...]) -> None:
         """Go back to what `save` returned."""
         lists, arrays, self.colour_next = saved
+        self.pages.clear()
         for slabs, kept in zip((self.full, self.partial, self.free), lists, strict=True):
             slabs.clear()
             for pfn, first, free, inuse in kept:
                 slab = OldSlab(pfn, first, 0)
                 slab.free, slab.inuse = list(free), inuse
                 slabs[pfn] = slab
+                self._enter(slab)
         self.arrays = [list(array) for array in arrays]
+
+
+class Slab24:
+    """The slab allocator of an old machine, with the verbs that SLUB has.
+
+    Parameters
+    ----------
+    page_alloc : Pages
+    rules : SlabRules
+    cpus : int
+    word, page_size, cache_line : int
+        Bytes.
+    page_offset : int
+        Address of the frame with pfn 0.
+
+    Attributes
+    ----------
+    slab_caches : list of SlabCache24
+        In order of creation; first kmalloc's, size-32 and so on.
+    """
+
+    def __init__(
+        self, page_alloc: Pages, rules: SlabRules, *, cpus: int = 1, word: int = 4, page_size: int = 4096,
+        cache_line: int = 32, page_offset: int = 0xC0000000,
+    ) -> None:  # fmt: skip
+        self.page_alloc = page_alloc
+        self.rules = rules
+        self.cpus = cpus
+        self.word, self.page_size, self.cache_line = word, page_size, cache_line
+        self.page_offset = page_offset
+        self.slab_caches: list[SlabCache24] = []
+        self.general = [
+            self.kmem_cache_create(f"size-{size}", size, cache_line if size >= cache_line else 0)
+            for size in rules.sizes
+        ]
+
+    def kmem_cache_create(self, name: str, size: int, align: int = 0) -> SlabCache24:
+        """Make a cache; this allocator shares none.
+
+        Raises
+        ------
+        KernelBug
+            For a name that is taken, or a size that no slab holds.
+        """
+        if any(cache.name == name for cache in self.slab_caches):
+            raise KernelBug(f"kmem_cache_create: duplicate cache {name}")
+        try:
+            geometry = slab_geometry(
+                self.rules, size, align, word=self.word, page_size=self.page_size, cache_line=self.cache_line
+            )
+        except ValueError as error:
+            raise KernelBug(str(error)) from error
+        cache = SlabCache24(
+            name, geometry, self.rules, self.page_alloc, cpus=self.cpus, page_offset=self.page_offset,
+            page_size=self.page_size,
+        )  # fmt: skip
+        self.slab_caches.append(cache)
+        return cache
+
+    def kmem_cache_alloc(self, cache: SlabCache24, gfp: int = GFP_KERNEL, cpu: int = 0) -> int:
+        """Take an object; 0 where there are no pages."""
+        return cache.alloc(gfp, cpu)
+
+    def kmem_cache_free(self, cache: SlabCache24, address: int, cpu: int = 0) -> None:
+        """Give an object back; see `SlabCache24.release`."""
+        cache.release(address, cpu)
+
+    def kmem_cache_destroy(self, cache: SlabCache24) -> None:
+        """Take a cache away.
+
+        Raises
+        ------
+        KernelBug
+            Where objects are still in use; they stay.
+        """
+        cache.shrink()
+        if cache.full or cache.partial:
+            raise KernelBug(f"kmem_cache_destroy: Can't free all objects of {cache.name}")
+        self.slab_caches.remove(cache)
+
+    def kmalloc(self, size: int, gfp: int = GFP_KERNEL, cpu: int = 0) -> int:
+        """Allocate by size; 0 above the largest cache."""
+        for cache in self.general:
+            if size <= cache.geometry.size:
+                return cache.alloc(gfp, cpu)
+        return 0
+
+    def kfree(self, address: int, cpu: int = 0) -> None:
+        """Give back what `kmalloc` gave; nothing for NULL.
+
+        Raises
+        ------
+        KernelBug
+            For an address in no slab.
+        """
+        if not address:
+            return
+        for cache in self.slab_caches:
+            if address // self.page_size in cache.pages:
+                cache.release(address, cpu)
+                return
+        raise KernelBug(f"kfree: {address:08x} is in no slab")
+
+    def caches(self) -> tuple[SlabCacheInfo, ...]:
+        """Return the figures of all caches, the newest first."""
+        return tuple(cache.info() for cache in reversed(self.slab_caches))
 
 
 def _to_head(slabs: OrderedDict[int, OldSlab], slab: OldSlab) -> None:

@@ -10,7 +10,7 @@ from slub_kit import FewPages
 from kmemwidgets.sim.errors import KernelBug
 from kmemwidgets.sim.rules import pick
 from kmemwidgets.sim.rules.slab import TABLE, SlabRules
-from kmemwidgets.sim.slab24 import SlabCache24, slab_geometry
+from kmemwidgets.sim.slab24 import Slab24, SlabCache24, slab_geometry
 
 OLD = pick(SlabRules, TABLE, (2, 4, 22))
 NEW = pick(SlabRules, TABLE, (2, 6, 11))
@@ -104,7 +104,7 @@ def test_wrong_pointers() -> None:
     address = c.alloc()
     c.alloc()
     before = c.save()
-    for wrong, words in ((address + 4, "inside"), (0x1000, "in no slab")):
+    for wrong, words in ((address + 4, "is no object"), (0x1000, "in no slab")):
         with pytest.raises(KernelBug, match=words):
             c.release(wrong)
     assert c.save() == before
@@ -146,3 +146,33 @@ def test_a_slab_that_gets_an_object_back(rules: SlabRules, to_tail: bool) -> Non
     c._put(second)
     order = [c._find(first)[0].pfn, c._find(second)[0].pfn]
     assert list(c.partial) == (order if to_tail else order[::-1])
+
+
+def test_kmalloc_of_old_kernels() -> None:
+    slab = Slab24(FewPages(), NEW)
+    assert [cache.name for cache in slab.general][:6] == [f"size-{n}" for n in (32, 64, 96, 128, 192, 256)]
+    address = slab.kmalloc(65)
+    assert slab.caches()[-3].active_objs == 1 + len(slab.general[2].arrays[0])
+    slab.kfree(address)
+    assert slab.kmalloc(90) == address
+    assert slab.kmalloc(131073) == 0
+    slab.kfree(0)
+    with pytest.raises(KernelBug, match="in no slab"):
+        slab.kfree(0x1000)
+    assert "size-96" not in [cache.name for cache in Slab24(FewPages(), OLD).general]
+
+
+def test_caches_of_old_kernels() -> None:
+    slab = Slab24(FewPages(), OLD)
+    cache = slab.kmem_cache_create("inodes", 480)
+    with pytest.raises(KernelBug, match="duplicate"):
+        slab.kmem_cache_create("inodes", 480)
+    with pytest.raises(KernelBug, match="couldn't create"):
+        slab.kmem_cache_create("huge", 200_000)
+    address = slab.kmem_cache_alloc(cache)
+    with pytest.raises(KernelBug, match="Can't free all objects"):
+        slab.kmem_cache_destroy(cache)
+    slab.kmem_cache_free(cache, address)
+    slab.kmem_cache_destroy(cache)
+    assert cache not in slab.slab_caches
+    assert cache.pages == {}
