@@ -87,12 +87,13 @@ class Wire:
 
 
 class Pace:
-    """Flushes after changes: at once after the first, `RATE` times a second at most, and always after the last.
+    """Flushes after changes: soon after the first, `RATE` times a second at most, and always after the last.
 
     Changes may come by the hundred thousand, and a source that is listened to is slower. So between two
-    flushes nobody listens at all: the first change after a pause flushes and ends the subscription, and an
-    alarm takes it up again. In a running cell no timer of the event loop fires, hence a thread does that; it only
-    subscribes. When the cell is over, the loop's timer looks once more, so the last state arrives.
+    flushes nobody listens at all: the first change after a pause ends the subscription and has the event loop flush
+    when the cell is over, and an alarm takes the subscription up again. In a long cell the loop doesn't get
+    its turn, hence the alarm is a thread's; all it does is to subscribe. A change that is heard while the loop
+    still waits flushes at once.
 
     Parameters
     ----------
@@ -120,6 +121,7 @@ class Pace:
         self._lock = threading.Lock()
         self._unsubscribe: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._next = clock()
         self._over = False
         self.listen()
 
@@ -130,14 +132,14 @@ class Pace:
                 self._unsubscribe = self._subscribe(self.changed)
 
     def changed(self) -> None:
-        """Flush, and don't listen for a while."""
+        """Have it flushed, and don't listen for a while."""
         self._deafen()
-        began = self._clock()
-        self._flush()
-        wait = max(1 / RATE, REST * (self._clock() - began))
+        wait = self._next - self._clock()
+        if self._timer is None and self._look_in(max(0.0, wait)):
+            wait = 1 / RATE
+        elif wait <= 0:  # the loop has not had its turn since the last change, or there is none
+            wait = self._go()
         self._alarm(wait, self.listen)
-        if self._timer is None:
-            self._look_in(wait)
 
     def stop(self) -> None:
         """Never flush again."""
@@ -153,21 +155,38 @@ class Pace:
         if unsubscribe is not None:
             unsubscribe()
 
-    def _look_in(self, seconds: float) -> None:
+    def _look_in(self, seconds: float) -> bool:
+        """Have the event loop look; False where there is none."""
         import asyncio  # only here: whoever has a loop has loaded it, and others need not
 
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # a plain script: no page looks
-            return
+            return False
         self._timer = loop.call_later(seconds, self._look)
+        return True
 
     def _look(self) -> None:
-        """See to what changed while nobody listened."""
+        """Flush, and look again as long as this may have missed a change."""
         self._timer = None
-        if not self._over:
-            self._flush()
-            self.listen()
+        if self._over:
+            return
+        wait = self._next - self._clock()
+        if wait <= 0:
+            deaf = self._unsubscribe is None
+            wait = self._go()
+            if not deaf:
+                return
+        self._look_in(wait)
+
+    def _go(self) -> float:
+        """Flush, and return how long there shall be no other."""
+        began = self._clock()
+        self._flush()
+        end = self._clock()
+        wait = max(1 / RATE, REST * (end - began))
+        self._next = end + wait
+        return wait
 
 
 def _thread_alarm(seconds: float, function: Callable[[], None]) -> None:
