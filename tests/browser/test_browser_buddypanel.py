@@ -7,6 +7,7 @@ from ast import literal_eval
 from typing import Any
 
 import pytest
+from axe_check import serious
 
 PANEL = """
 from kmemwidgets.records import *
@@ -174,3 +175,19 @@ def test_why_here_is_told_in_sentences(lab: Any, shown: Any, panel: Any) -> None
     panel.locator(".kmem-bp-lists").focus()
     lab.page.keyboard.press("w")
     shown.wait_python("w.said.splitlines() == list(m.verbs['why']())", "True")
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_axe_finds_nothing_serious(lab: Any, shown: Any, panel: Any, theme: str) -> None:
+    shown.execute("w.allocate(3)")
+    panel.locator(".kmem-bp-mine").wait_for()
+    lab.theme(f"JupyterLab {theme}")
+    try:
+        lab.page.wait_for_function(
+            "theme => document.querySelector('.kmem-buddypanel').dataset.theme === theme", arg=theme.lower()
+        )
+        panel.locator("[data-gesture='help']").click()
+        assert serious(lab.page, panel) == []
+    finally:
+        lab.page.keyboard.press("Escape")
+        lab.theme("JupyterLab Light")

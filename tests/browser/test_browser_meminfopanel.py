@@ -6,6 +6,7 @@ from ast import literal_eval
 from typing import Any
 
 import pytest
+from axe_check import serious
 
 PANEL = """
 from kmemwidgets.records import *
@@ -129,3 +130,19 @@ def test_pasted_text(lab: Any, shown: Any, panel: Any) -> None:
     output = shown.run("MeminfoPanel('MemTotal:  100 kB\\nMemFree:  40 kB\\n')")
     output.locator(".kmem-mi-part[data-part='unaccounted']").wait_for()
     assert set(areas(output)) == {"MemFree", "unaccounted"}
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_axe_finds_nothing_serious(lab: Any, shown: Any, panel: Any, theme: str) -> None:
+    shown.execute("w.select_field('Active')")
+    panel.locator(".kmem-mi-worked").wait_for()
+    lab.theme(f"JupyterLab {theme}")
+    try:
+        lab.page.wait_for_function(
+            "theme => document.querySelector('.kmem-meminfopanel').dataset.theme === theme", arg=theme.lower()
+        )
+        panel.locator("[data-gesture='help']").click()
+        assert serious(lab.page, panel) == []
+    finally:
+        lab.page.keyboard.press("Escape")
+        lab.theme("JupyterLab Light")

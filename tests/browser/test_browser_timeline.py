@@ -6,6 +6,7 @@ from ast import literal_eval
 from typing import Any
 
 import pytest
+from axe_check import serious
 
 LINE = """
 from IPython.display import display
@@ -158,3 +159,19 @@ def test_dark_follows_the_page(lab: Any, shown: Any, line: Any) -> None:
     finally:
         lab.theme("JupyterLab Light")
         lab.page.wait_for_function("() => document.querySelector('.kmem-timeline').dataset.theme === 'light'")
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_axe_finds_nothing_serious(lab: Any, shown: Any, line: Any, theme: str) -> None:
+    shown.execute("w.go_to(42)")
+    line.locator(".kmem-tl-line.kmem-on").wait_for()
+    lab.theme(f"JupyterLab {theme}")
+    try:
+        lab.page.wait_for_function(
+            "theme => document.querySelector('.kmem-timeline').dataset.theme === theme", arg=theme.lower()
+        )
+        line.locator("[data-gesture='help']").click()
+        assert serious(lab.page, line) == []
+    finally:
+        lab.page.keyboard.press("Escape")
+        lab.theme("JupyterLab Light")

@@ -6,6 +6,7 @@ from ast import literal_eval
 from typing import Any
 
 import pytest
+from axe_check import serious
 
 MACHINE = """
 from dataclasses import replace
@@ -151,3 +152,19 @@ def test_pasted_zoneinfo_and_a_second_view(lab: Any, shown: Any, diagram: Any) -
     output.locator(".kmem-zd-chip[data-node='1']").click()
     shown.wait_python("w.focus.node", "1")
     assert diagram.locator(".kmem-zd-chip[data-node='1'][aria-pressed=true]").count() == 2
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_axe_finds_nothing_serious(lab: Any, shown: Any, diagram: Any, theme: str) -> None:
+    shown.execute("w.select_zone(0, 'DMA32')")
+    diagram.locator(".kmem-zd-answers").wait_for()
+    lab.theme(f"JupyterLab {theme}")
+    try:
+        lab.page.wait_for_function(
+            "theme => document.querySelector('.kmem-zonediagram').dataset.theme === theme", arg=theme.lower()
+        )
+        diagram.locator("[data-gesture='help']").click()
+        assert serious(lab.page, diagram) == []
+    finally:
+        lab.page.keyboard.press("Escape")
+        lab.theme("JupyterLab Light")
