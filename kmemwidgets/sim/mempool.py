@@ -1,0 +1,93 @@
+"""mempool: a few objects kept for the moment when there is no memory (mm/mempool.c)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .errors import KernelBug
+from .gfp import FLAGS, GFP_KERNEL
+from .slab_cache import KmemCache
+from .slub import Slub
+
+_DIRECT_RECLAIM = FLAGS["__GFP_DIRECT_RECLAIM"]
+#: The first try neither waits nor complains nor touches the last reserves.
+_FIRST_TRY = FLAGS["__GFP_NOMEMALLOC"] | FLAGS["__GFP_NORETRY"] | FLAGS["__GFP_NOWARN"]
+_WAITS = _DIRECT_RECLAIM | FLAGS["__GFP_IO"]
+
+
+class Mempool:
+    """A reserve of objects of one cache.
+
+    Parameters
+    ----------
+    slub : Slub
+    cache : KmemCache
+    min_nr : int
+        Objects that are always kept.
+
+    Attributes
+    ----------
+    elements : list of int
+        The reserve; the next one to go out is the last.
+
+    Raises
+    ------
+    KernelBug
+        Where there is no memory for the reserve.
+    """
+
+    def __init__(self, slub: Slub, cache: KmemCache, min_nr: int) -> None:
+        if min_nr < 1:
+            raise ValueError(f"a reserve of {min_nr} objects")
+        self.slub = slub
+        self.cache = cache
+        self.min_nr = min_nr
+        self.elements: list[int] = []
+        for _ in range(min_nr):
+            address = slub.kmem_cache_alloc(cache)
+            if not address:
+                slub.kmem_cache_free_bulk(cache, self.elements)
+                raise KernelBug(f"mempool_create_slab_pool({min_nr}, {cache.name}): no memory for the reserve")
+            self.elements.append(address)
+
+    def alloc(self, gfp: int = GFP_KERNEL, cpu: int = 0) -> int:
+        """Take an object: a new one, else one of the reserve (mempool_alloc).
+
+        Returns
+        -------
+        int
+            Its address; 0 where the reserve is empty too. A task that may wait then sleeps until one comes back,
+            so that it never fails.
+        """
+        address = self.slub.kmem_cache_alloc(self.cache, (gfp | _FIRST_TRY) & ~_WAITS, cpu)
+        if address:
+            return address
+        return self.elements.pop() if self.elements else 0
+
+    def free(self, address: int, cpu: int = 0) -> None:
+        """Give an object back: to the reserve first, if it is not complete (mempool_free)."""
+        if len(self.elements) < self.min_nr:
+            self.elements.append(address)
+        else:
+            self.slub.kmem_cache_free(self.cache, address, cpu)
+
+    def destroy(self) -> None:
+        """Give the reserve back (mempool_destroy).
+
+        Raises
+        ------
+        KernelBug
+            Where objects are still out.
+        """
+        if len(self.elements) != self.min_nr:
+            raise KernelBug(f"mempool of {self.cache.name}: {self.min_nr - len(self.elements)} objects are still out")
+        elements, self.elements = self.elements, []
+        self.slub.kmem_cache_free_bulk(self.cache, elements)
+
+    def save(self) -> tuple[Any, ...]:
+        """Return the state that is not SLUB's."""
+        return tuple(self.elements)
+
+    def load(self, saved: tuple[Any, ...]) -> None:
+        """Go back to what `save` returned."""
+        self.elements = list(saved)
