@@ -27,9 +27,11 @@ _HOME = {
     "KmallocPanel": "kmemwidgets.widgets",
     "VmallocPanel": "kmemwidgets.widgets",
     "SlabPanel": "kmemwidgets.widgets",
+    "HighmemPanel": "kmemwidgets.widgets",
     "BootTimeline": "kmemwidgets.widgets",
     "BuddyPanel": "kmemwidgets.widgets",
     "FrameMap": "kmemwidgets.widgets",
+    "Timeline": "kmemwidgets.widgets",
     "ZoneDiagram": "kmemwidgets.widgets",
     "MeminfoPanel": "kmemwidgets.widgets",
 }
@@ -50,10 +52,12 @@ if TYPE_CHECKING:
     from kmemwidgets.widgets import BootTimeline as BootTimeline
     from kmemwidgets.widgets import BuddyPanel as BuddyPanel
     from kmemwidgets.widgets import FrameMap as FrameMap
+    from kmemwidgets.widgets import HighmemPanel as HighmemPanel
     from kmemwidgets.widgets import KmallocPanel as KmallocPanel
     from kmemwidgets.widgets import MeminfoPanel as MeminfoPanel
     from kmemwidgets.widgets import SlabPanel as SlabPanel
     from kmemwidgets.widgets import VmallocPanel as VmallocPanel
+    from kmemwidgets.widgets import Timeline as Timeline
     from kmemwidgets.widgets import ZoneDiagram as ZoneDiagram
     from kmemwidgets.widgets import link as link
 

@@ -34,8 +34,12 @@ EXERCISES = (
         "Which of them forbids other nodes?",
         (
             Slip(lambda right: right | {"bind 1"}, "bind allows no other node than those named."),
-            Slip(lambda right: right - {"local, on node 1"}, "local is a wish too: it goes on along the fallback order."),
-            Slip(lambda right: right - {"interleave 0,1"}, "interleave chooses where to begin, and goes on from there."),
+            Slip(
+                lambda right: right - {"local, on node 1"}, "local is a wish too: it goes on along the fallback order."
+            ),
+            Slip(
+                lambda right: right - {"interleave 0,1"}, "interleave chooses where to begin, and goes on from there."
+            ),
             Slip(lambda right: right - {"preferred 1"}, "preferred is a wish. bind is the order."),
         ),
     ),

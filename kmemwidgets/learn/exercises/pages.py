@@ -16,7 +16,7 @@ def _frames_with(*wanted: str, without: str = "") -> int:
     table = recorded("amd64-512m").frames
     assert table is not None
     return sum(
-        table.codes.count(code)
+        bytes(table.codes).count(code)
         for code, flags in enumerate(table.palette)
         if set(wanted) <= set(flag_names(flags)) and without not in flag_names(flags)
     )
@@ -90,4 +90,4 @@ def words_alone(name: str) -> int:
     table = recorded("amd64-512m").frames
     assert table is not None
     word = KPF[name]
-    return sum(table.codes.count(code) for code, flags in enumerate(table.palette) if flags == word)
+    return sum(bytes(table.codes).count(code) for code, flags in enumerate(table.palette) if flags == word)
