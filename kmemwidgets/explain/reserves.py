@@ -14,7 +14,7 @@ from kmemwidgets.capture import Capture
 from kmemwidgets.records import MachineSpec
 from kmemwidgets.sim.cmdline import parameter
 from kmemwidgets.sim.mmzone import Zone
-from kmemwidgets.sim.reserves import Reserves, ReserveSettings, init_reserves
+from kmemwidgets.sim.reserves import WRITABLE, Reserves, ReserveSettings, init_reserves
 from kmemwidgets.sim.rules import mmzone, pcp_size, pick
 from kmemwidgets.sim.zone_sizes import (
     movable_starts,
@@ -29,11 +29,8 @@ from kmemwidgets.sim.zone_sizes import (
 from .section import Figures, Section
 from .zones import label, recorded_zones
 
-#: Sysctls of vm/ that the reserves follow, in the order in which the marks need them.
-SYSCTLS = ("watermark_scale_factor", "min_free_kbytes", "lowmem_reserve_ratio", "percpu_pagelist_high_fraction")
-
 _DEFAULTS = {"watermark_scale_factor": "10", "percpu_pagelist_high_fraction": "0"}
-_NAMED = re.compile(r"\b(?:vm[./])?(" + "|".join(SYSCTLS) + r")[=:]\s*([\d][\d ,\t]*)")
+_NAMED = re.compile(r"\b(?:vm[./])?(" + "|".join(WRITABLE) + r")[=:]\s*([\d][\d ,\t]*)")
 _THP_STEP = re.compile(r"\bthp[:=](always|madvise|never)\b")
 
 
@@ -115,13 +112,13 @@ def user_sysctls(spec: MachineSpec, told: str = "") -> dict[str, str]:
     """Collect what the user set: by the command line, by what the recording says, or to other than the default."""
     rules = pick(mmzone.ZoneRules, mmzone.TABLE, spec.kernel)
     ratios = tuple(rules.reserve_ratio.get(name, 0) for name in zone_names(spec))
-    found = {name: value for name, value in spec.sysctl if name in SYSCTLS and value.split() != [_DEFAULTS.get(name)]}
+    found = {name: value for name, value in spec.sysctl if name in WRITABLE and value.split() != [_DEFAULTS.get(name)]}
     if found.get("lowmem_reserve_ratio", "").split() == [str(ratio) for ratio in ratios]:
         del found["lowmem_reserve_ratio"]
     for name, value in _NAMED.findall(told):
         words = value.replace(",", " ").split()
         found.setdefault(name, " ".join(words if name == "lowmem_reserve_ratio" else words[:1]))
-    for name in SYSCTLS:
+    for name in WRITABLE:
         if (value := parameter(spec.cmdline, f"sysctl.vm.{name}")) is not None:
             found.setdefault(name, value)
     return found
@@ -169,7 +166,7 @@ def predict_reserves(spec: MachineSpec, inputs: ReserveInputs) -> Reserves:
     if inputs.thp is not None and (inputs.thp_written or inputs.thp != after_boot):
         reserves.settings.thp = inputs.thp
         reserves.start_stop_khugepaged()
-    for name in SYSCTLS:
+    for name in WRITABLE:
         if name in inputs.sysctls:
             reserves.write(name, inputs.sysctls[name])
     if inputs.min_free_kbytes not in (None, reserves.settings.min_free_kbytes):

@@ -14,7 +14,7 @@ from .memmap import MemMap
 from .migratetype import CMA
 from .mmzone import Zone
 from .page_alloc import PageAllocator
-from .reserves import Reserves, ReserveSettings, init_reserves
+from .reserves import WRITABLE, Reserves, ReserveSettings, init_reserves
 from .rules import mmzone, pcp_size, pick
 from .rules.allocator import allocator_rules
 from .zone_sizes import (
@@ -130,8 +130,10 @@ def boot(spec: MachineSpec) -> Booted:
     page_alloc.setup_per_cpu_pageset()
     _return_to_allocator(spec, page_alloc)
     for name, value in spec.sysctl:
-        if name in ("watermark_scale_factor", "min_free_kbytes", "lowmem_reserve_ratio"):
+        # A recording names sysctls that nobody wrote as well.
+        if name in WRITABLE and value.split() != reserves.read(name).split():
             reserves.write(name, value)
+    page_alloc.setup_per_cpu_pageset()
     return Booted(memory, ranges, memblock, zones, order, reserves, memmap, page_alloc)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from kmemwidgets import arch as arch_constants
 from kmemwidgets.records import MachineSpec
 
+from .cmdline import memparse, parameter
 from .memblock import Memblock
 from .zone_sizes import NodeMemory, ZoneSpan, rules_for
 
@@ -25,6 +26,8 @@ NODE_DATA_BYTES = 172 << 10
 PERCPU_PAGES = 62
 PERCPU_UNIT = 2 * MIB
 DMA_END = 16 * MIB
+#: struct mem_section.
+SECTION_BYTES = 32
 #: alloc_large_system_hash(): name, log2 of bytes of memory per entry.
 HASH_TABLES = (("Dentry cache", 13), ("Inode-cache", 14))
 #: From this many pages on the tables grow by half as fast (ADAPT_SCALE_BASE).
@@ -38,6 +41,10 @@ def reserve_early(
     described = [entry for entry in spec.reserved if entry.kind != "cma"]
     for entry in described:
         memblock.reserve(entry.start, entry.end - entry.start, entry.name)
+    for entry in spec.reserved:
+        if entry.kind == "cma":
+            # Kept in one piece until the page allocator is up, which then lends it out (cma_init_reserved_areas).
+            memblock.phys_free(entry.start, entry.end - entry.start, "cma")
     if any(entry.name in ("", "memblock") for entry in described):
         # The early allocator's own list is known.
         return
@@ -76,22 +83,46 @@ def _reserve_by_rule(
         memblock.alloc(NODE_DATA_BYTES, page, nid=nid, caller="alloc_node_data", estimated=True)
     page_bytes = arch_constants.ARCHES[spec.arch].page_bytes
     sparse = arch_constants.ARCHES[spec.arch].bits == 64
+    if sparse:
+        memblock.alloc(section_roots_bytes(spec), 64, caller="mem_section")
     for nid in nodes:
         frames = _mapped_frames(spec, memory, nid) if sparse else sum(s.spanned for s in spans if s.nid == nid)
         align = 2 * MIB if sparse else page
         low = DMA_END if spec.arch == "x86_64" else 0
-        memblock.alloc(frames * page_bytes, align, low=low, nid=nid, caller="memory map", exact=False)
+        memblock.alloc(frames * page_bytes, align, low=low, nid=nid, caller="memory map")
+        if sparse:
+            # Descriptions of its sections, and the tables that map struct pages to where they lie.
+            size = -(-frames * page_bytes // (1 << 30)) + 1
+            memblock.alloc(page * (size + 1), page, nid=nid, caller="vmemmap tables", estimated=True)
     for cpu in range(spec.cpus):
         home = spec.cpu_node[cpu] if cpu < len(spec.cpu_node) else 0
         memblock.alloc(PERCPU_PAGES * page, page, nid=home, caller="pcpu_embed_first_chunk", estimated=True)
     total = sum(entry.end_pfn - entry.start_pfn for entry in memory) * page
     tables = 4 + (total >> 30) // 64
     memblock.alloc(tables * page, page, caller="init_mem_mapping", estimated=True)
+    if size := log_buffer_bytes(spec):
+        memblock.alloc(size, 64, caller="log_buf_len=")
     if len(nodes) == 1 or not sparse:
         # With several nodes the tables are spread over them later, by vmalloc.
         for name, scale in HASH_TABLES:
             entries = hash_entries(_kernel_pages(spans), scale, page, wide=sparse)
             memblock.alloc(entries * (8 if sparse else 4), 64, caller=f"{name} hash table")
+
+
+def section_roots_bytes(spec: MachineSpec) -> int:
+    """Return the size of the array that leads to all sections there could be (sparse_init, SPARSEMEM_EXTREME)."""
+    physical = 52 if spec.va_bits in (52, 57) else 46 if spec.arch == "x86_64" else 48
+    sections = 1 << (physical - arch_constants.section_bits(spec.arch, page_size=spec.page_size, pae=spec.pae))
+    return sections // (spec.page_size // SECTION_BYTES) * 8
+
+
+def log_buffer_bytes(spec: MachineSpec) -> int:
+    """Return what log_buf_len= takes: the text, and since 5.10 a descriptor and facts for every 32 bytes of it."""
+    asked = parameter(spec.cmdline, "log_buf_len")
+    if not asked:
+        return 0
+    text = 1 << (memparse(asked) - 1).bit_length()
+    return text + (text // 32) * rules_for(spec).log_record_bytes
 
 
 def _mapped_frames(spec: MachineSpec, memory: Sequence[NodeMemory], nid: int) -> int:

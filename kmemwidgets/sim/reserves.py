@@ -27,6 +27,9 @@ PCP_TYPES = 3
 
 MIN_FREE_LEAST_KBYTES = 128
 
+#: Sysctls of vm/ that the reserves follow.
+WRITABLE = ("watermark_scale_factor", "min_free_kbytes", "lowmem_reserve_ratio", "percpu_pagelist_high_fraction")
+
 #: Attributes of a zone that are set here.
 _SET = (
     "wmark_min", "wmark_low", "wmark_high", "wmark_promo", "watermark_boost", "lowmem_reserve", "pcp_batch", "pcp_high",
@@ -236,6 +239,12 @@ class Reserves:
                 setattr(zone, name, value)
 
     # What the user may write later
+
+    def read(self, name: str) -> str:
+        """Read a sysctl of vm/ that `write` takes."""
+        if name == "lowmem_reserve_ratio":
+            return "\t".join(map(str, self.ratios()))
+        return str(getattr(self.settings, name))
 
     def write(self, name: str, value: str) -> None:
         """Write a sysctl of vm/, with what the kernel computes from it.

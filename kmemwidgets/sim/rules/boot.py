@@ -94,6 +94,8 @@ class BootRules:
         Whether "Built N zonelists" tells the total of pages.
     memory_line_late : bool
         Whether the Memory: line comes after all struct pages are initialised.
+    log_record_bytes : int
+        What the kernel's log keeps of each record besides its text.
     vmalloc_tables_early : bool
         Whether x86-64 makes the upper page tables of the vmalloc area before the Memory: line.
     deferred_init : bool
@@ -114,6 +116,7 @@ class BootRules:
     prints_fallback: bool
     prints_total_pages: bool
     memory_line_late: bool
+    log_record_bytes: int
     vmalloc_tables_early: bool
     deferred_init: bool
 
@@ -185,6 +188,9 @@ TABLE: tuple[Rule, ...] = (
          f"{_PA} mem_init_print_info", ("recording:6.1",)),
     Rule("memory_line_late", (6, 11), True, "The Memory: line comes after all struct pages are initialised.",
          "mm/mm_init.c page_alloc_init_late", ("recording:6.12",)),
+    Rule("log_record_bytes", _EARLIEST, 0, "The log is one buffer of text.", "kernel/printk/printk.c", ("source",)),
+    Rule("log_record_bytes", (5, 10), 112, "The log has a descriptor of 24 and facts of 88 bytes for every 32 of text.",
+         "kernel/printk/printk.c setup_log_buf", ()),
     Rule("vmalloc_tables_early", _EARLIEST, False, "The vmalloc area's page tables are made when they are needed.",
          "arch/x86/mm/fault.c vmalloc_sync_all", ("source",)),
     Rule("vmalloc_tables_early", (5, 9), True, "mem_init makes the upper page tables of the whole vmalloc area.",

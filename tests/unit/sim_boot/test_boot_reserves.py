@@ -203,7 +203,8 @@ def test_reserves_hold_together(sizes: list[int], version: tuple[int, ...], cpus
         row = zone.lowmem_reserve
         assert row[: zone.index + 1] == (0,) * (zone.index + 1)
         assert list(row) == sorted(row)
-        assert zone.pcp_high <= zone.pcp_high_max or not zone.present
+        # Tiny zones apart, of which an eighth is less than what the marks leave.
+        assert zone.pcp_high <= zone.pcp_high_max or zone.present < 4096
         assert 0 <= zone.stat_threshold <= 125
     assert 0 <= made.totalreserve_pages <= sum(zone.managed for zone in made.zones)
     lowmem = [zone for zone in made.zones if not made.is_capped(zone)]
