@@ -46,6 +46,7 @@ def settled(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
             continue
         count += 1
         cell.execution_count = count
+        cell.outputs = joined(cell.outputs)
         for place, output in enumerate(cell.outputs):
             if "execution_count" in output:
                 output.execution_count = count
@@ -53,6 +54,18 @@ def settled(book: nbformat.NotebookNode) -> nbformat.NotebookNode:
             if view is not None:
                 view["model_id"] = hashlib.md5(f"{cell.id}/{place}".encode(), usedforsecurity=False).hexdigest()
     return book
+
+
+def joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Join what was printed in one go: in how many pieces it arrives is chance."""
+    result: list[nbformat.NotebookNode] = []
+    for output in outputs:
+        before = result[-1] if result else {}
+        if output.output_type == "stream" and before.get("name") == output.name:
+            before["text"] += output.text
+        else:
+            result.append(output)
+    return result
 
 
 def text(book: nbformat.NotebookNode) -> str:
