@@ -416,7 +416,8 @@ class FreeAreas:
         KernelBug
             If no block in use of that order begins at `pfn`.
         """
-        if not 0 <= pfn < len(self.state) or self.state[pfn] & ORDER_MASK != IN_USE | order:
+        known = 0 <= pfn < len(self.state) and 0 <= order <= self.top
+        if not known or self.state[pfn] & ORDER_MASK != IN_USE | order:
             raise fallback.bad_free(self.memmap, pfn, order)
         self.free_large(pfn, order)
 

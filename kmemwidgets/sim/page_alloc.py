@@ -522,7 +522,7 @@ class PageAllocator(FastPath):
 
     def _free_slowly(self, pfn: int, order: int, cpu: int) -> None:
         """Free a block the whole way, checks included (__free_pages)."""
-        if pfn < 0 or pfn >= self.memmap.max_pfn or order < 0:
+        if not (0 <= pfn < self.memmap.max_pfn and 0 <= order <= self.largest_order):
             raise bad_free(self.memmap, pfn, order)
         if not 0 <= cpu < len(self.cpu_node):
             raise ValueError(f"cpu {cpu} is not there")
@@ -566,7 +566,8 @@ class PageAllocator(FastPath):
         KernelBug
             If no block of that order in use begins there.
         """
-        code = self.state[pfn]
+        known = 0 <= pfn < self.memmap.max_pfn and 0 <= order <= self.largest_order
+        code = self.state[pfn] if known else RESERVED
         if code & ORDER_MASK != IN_USE | order:
             raise bad_free(self.memmap, pfn, order)
         size = 1 << order

@@ -80,7 +80,7 @@ class PerCpuPages:
 
     def save(self) -> tuple[Any, ...]:
         """Copy the lists and amounts."""
-        plain = {name: getattr(self, name) for name in self.__slots__ if name != "lists"}
+        plain = {name: getattr(self, name) for name in self.__slots__ if name not in ("lists", "limit")}
         return plain, tuple(tuple(pages) for pages in self.lists)
 
     def load(self, saved: tuple[Any, ...]) -> None:
@@ -225,6 +225,7 @@ def put_free_factor(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int, mt:
     index = order * 3 + mt if order <= 3 else HUGE_LIST + (mt == MOVABLE)
     pcp.lists[index].append(pfn)
     pcp.count += 1 << order
+    pcp.freed_high_order = order if order <= COSTLY_ORDER else 0
     factor = pcp.streak
     high = pcp.high
     if factor and 0 < order <= 3:

@@ -58,7 +58,8 @@ def test_an_unknown_flag_is_refused() -> None:
 @pytest.mark.parametrize(
     ("bits", "zone"),
     [
-        (0, "Normal"), (1, "DMA"), (2, "HighMem"), (4, "DMA32"), (8, "Normal"), (9, "DMA"), (10, "Movable"), (12, "DMA32"),
+        (0, "Normal"), (1, "DMA"), (2, "HighMem"), (4, "DMA32"), (8, "Normal"), (9, "DMA"), (10, "Movable"),
+        (12, "DMA32"),
     ],
 )  # fmt: skip
 def test_zone_of_every_legal_combination(bits: int, zone: str) -> None:
