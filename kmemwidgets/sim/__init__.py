@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .errors import KernelBug
-from .machine import Machine, Page
+from .machine import Machine
+from .page import Page
 
 __all__ = ["KernelBug", "Machine", "Page"]
