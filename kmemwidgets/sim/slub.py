@@ -70,6 +70,8 @@ class Slub:
         The caches of kmalloc; None before `slub_init.slab_allocator` has made them.
     up : bool
         Whether free lists may be shuffled yet (slab_state UP).
+    tainted : bool
+        Whether slub_debug has found damage (TAINT_BAD_PAGE).
     requests : int
         Requests to debugged caches so far: the clock of the tracks.
     caller : str
@@ -118,6 +120,7 @@ class Slub:
         self.general: Kmalloc | None = None
         self.slabs: dict[int, Slab] = {}
         self.dmesg: list[str] = []
+        self.tainted = False
         self.requests = 0
         self.caller = "kmem_cache_alloc"
         self.tracks: dict[int, tuple[Track | None, Track | None]] = {}
@@ -206,13 +209,18 @@ class Slub:
             return slab
         if self.random.below(1024) > REMOTE_DEFRAG_RATIO:
             return None
-        for other in sorted(cache.nodes, key=lambda n: (abs(n - home), n)):
-            node = cache.nodes[other]
-            if other != home and len(node.partial) > cache.geometry.min_partial:
+        for other in self._by_distance(home):
+            node = cache.nodes.get(other)
+            if node is not None and other != home and len(node.partial) > cache.geometry.min_partial:
                 slab = self._get_partial_node(cache, node, c, cpu)
                 if slab is not None:
                     return slab
         return None
+
+    def _by_distance(self, home: int) -> Sequence[int]:
+        """Return the nodes in the order of a node's zonelist, where the page allocator has one."""
+        order: Sequence[Sequence[int]] = getattr(self.page_alloc, "node_order", ())
+        return order[home] if home < len(order) else self.node_ids
 
     def _get_partial_node(self, cache: KmemCache, node: KmemCacheNode, c: KmemCacheCpu, cpu: int) -> Slab | None:
         """Take a node's first slab, and some more for the cpu's partial list (get_partial_node)."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 RED_INACTIVE, RED_ACTIVE = 0xBB, 0xCC
 POISON_INUSE, POISON_FREE, POISON_END = 0x5A, 0x6B, 0xA5
 
+#: How print_tainted() tells of a bad page: a letter or a blank for each of 19 reasons.
+TAINTED = f"Tainted: G    B{' ' * 13}"
+
 _RULE = "=" * 77
 _LINE = "-" * 77
 
@@ -312,8 +315,9 @@ def _check_bytes(slub: Slub, slab: Slab, address: int, what: str, start: int, va
 
 def slab_bug(slub: Slub, cache: KmemCache, text: str) -> None:
     """Begin a report."""
-    for line in (_RULE, f"BUG {cache.name} (Not tainted): {text}", _LINE, ""):
+    for line in (_RULE, f"BUG {cache.name} ({TAINTED if slub.tainted else 'Not tainted'}): {text}", _LINE, ""):
         slub.warn(line)
+    slub.tainted = True
 
 
 def slab_fix(slub: Slub, cache: KmemCache, text: str) -> None:

@@ -96,7 +96,7 @@ def save(slub: Slub) -> tuple[Any, ...]:
         )
         for cache in slub.slab_caches
     )  # fmt: skip
-    rest = (slub.random.state, tuple(slub.dmesg), slub.requests, slub.caller, tuple(slub.tracks.items()))
+    rest = (slub.random.state, tuple(slub.dmesg), slub.tainted, slub.requests, slub.caller, tuple(slub.tracks.items()))
     return (kept, caches, rest, slub.general.save() if slub.general else ())
 
 
@@ -117,7 +117,7 @@ def load(slub: Slub, saved: tuple[Any, ...]) -> None:
         slabs[pfn] = slab
     for entry in caches:
         _load_cache(entry, slabs)
-    slub.random.state, dmesg, slub.requests, slub.caller, tracks = rest
+    slub.random.state, dmesg, slub.tainted, slub.requests, slub.caller, tracks = rest
     slub.dmesg = list(dmesg)
     slub.tracks = dict(tracks)
     if slub.general:

@@ -43,6 +43,8 @@ def test_a_write_past_an_object() -> None:
     slub.dmesg.clear()
     slub.kmem_cache_free(cache, address)
     assert slub.dmesg == [], "the red zone was restored"
+    slub.kmem_cache_free(cache, address)
+    assert title(slub) == "BUG things (Tainted: G    B             ): Object already free"
 
 
 def test_a_write_before_an_object() -> None:

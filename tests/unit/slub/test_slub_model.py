@@ -204,6 +204,23 @@ def test_nodes_have_lists_of_their_own() -> None:
     assert check(slub) == []
 
 
+def test_other_nodes_help_out_in_the_order_of_the_zonelist() -> None:
+    slub = boot(cpus=3, nodes=(0, 1, 2))
+    slub.page_alloc.node_order = ((0, 2, 1), (1, 0, 2), (2, 1, 0))  # type: ignore[attr-defined]
+    cache = slub.kmem_cache_create("things", 4096)
+    keep = cache.geometry.min_partial
+    rows = [take_slabs(slub, cache, keep + 1, cpu) for cpu in (1, 2)]
+    for row in (row for rows_of_node in rows for row in rows_of_node):
+        slub.kmem_cache_free(cache, row[0])
+    for cpu in (0, 1, 2):
+        slub.flush_cpu(cache, cpu)
+    assert [len(node.partial) for node in cache.nodes.values()] == [0, keep + 1, keep + 1]
+    slub.random.state = 1
+    helped = {slab_of(slub, slub.kmem_cache_alloc(cache, cpu=0)).nid for _ in range(2)}
+    assert helped == {2}
+    assert check(slub) == []
+
+
 def test_pages_are_asked_for_gently_and_then_for_less() -> None:
     slub = boot()
     cache = slub.kmem_cache_create("things", 1024, flags={"reclaim_account", "cache_dma"})
