@@ -8,7 +8,6 @@ free by the running task is laid beside the page that was to move next; a page t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from kmemwidgets.capture import Capture
@@ -19,10 +18,8 @@ from kmemwidgets.sim.memmap import IN_USE, IN_USE_LRU, UNKNOWN, UNKNOWN_LRU
 from kmemwidgets.sim.page_alloc import PageAllocator
 from kmemwidgets.sim.rules import pick
 from kmemwidgets.sim.rules.compaction import TABLE, CompactionRules
-from kmemwidgets.tracefs import Row
 
 from .pages import REPLAYED, Cpu, PageReplay
-from .result import PageResult
 
 COMPACTION_EVENTS = ("mm_compaction_suitable", "mm_compaction_begin", "mm_compaction_end")
 FOLLOWED = (*REPLAYED, *COMPACTION_EVENTS)
@@ -62,19 +59,9 @@ class CompactingReplay(PageReplay):
         self.moves: dict[int, int] = {}
         self._runs: dict[int, Run] = {}
         self._orders: dict[int, int] = {}
-        self._actor: tuple[str, int] = ("", 0)
 
-    def run(self, rows: Iterable[Row]) -> PageResult:
-        """Go through a trace."""
-        return super().run(_Watched(self, rows))
-
-    def before(self, row: Row) -> None:
-        """Note who acts, before a row is looked at."""
-        self._actor = row[1], row[2]
-
-    def _vmscan(self, name: str, state: Cpu, cpu: int, values: tuple[Any, ...]) -> None:
-        super()._vmscan(name, state, cpu, values)
-        comm, pid = self._actor
+    def _vmscan(self, name: str, state: Cpu, cpu: int, comm: str, pid: int, values: tuple[Any, ...]) -> None:
+        super()._vmscan(name, state, cpu, comm, pid, values)
         if name == "mm_compaction_suitable":
             self._orders[pid] = values[2]
         elif name == "mm_compaction_begin":
@@ -153,20 +140,6 @@ class CompactingReplay(PageReplay):
         if run.move is not None:
             put_target_back(run.cc, self.compaction.rules, run.move[1], run.move[2])
             run.move = None
-
-
-class _Watched:
-    """Rows that tell the replay who acts before each of them; may be gone through again."""
-
-    def __init__(self, replay: CompactingReplay, rows: Iterable[Row]) -> None:
-        self._replay = replay
-        self._rows = rows
-
-    def __iter__(self) -> Iterator[Row]:
-        before = self._replay.before
-        for row in self._rows:
-            before(row)
-            yield row
 
 
 def mark_compound(allocator: PageAllocator, capture: Capture, trace: str) -> None:

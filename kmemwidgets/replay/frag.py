@@ -6,7 +6,7 @@ The free lists come from the replay of the trace's requests; the indexes from th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from kmemwidgets.sim.fragmentation import fragmentation_index, unusable_free_ind
 from kmemwidgets.tracefs import Row, scan
 
 from .compacting import FOLLOWED, CompactingReplay, mark_compound
+from .result import PageResult
 from .start import start_allocator
 
 INDEXES: dict[str, Callable[[list[int], int], int]] = {
@@ -69,11 +70,9 @@ class FragReplay(CompactingReplay):
         self.moments = sorted(moments, reverse=True)
         self.seen = {}
 
-    def before(self, row: Row) -> None:
-        """Look at the lists before the first event behind a moment."""
-        while self.moments and row[4] > self.moments[-1]:
-            self.look()
-        super().before(row)
+    def run(self, rows: Iterable[Row]) -> PageResult:
+        """Go through a trace, looking at the lists before the first event behind each moment."""
+        return super().run(_Watched(self, rows))
 
     def look(self) -> None:
         """Note the free blocks of all zones now."""
@@ -83,6 +82,21 @@ class FragReplay(CompactingReplay):
             (live.zone.nid, live.zone.name): [sum(row) for row in live.free_area.counts()]
             for live in self.allocator.zones
         }
+
+
+class _Watched:
+    """Rows that stop at the moments of a replay; may be gone through again."""
+
+    def __init__(self, replay: FragReplay, rows: Iterable[Row]) -> None:
+        self._replay = replay
+        self._rows = rows
+
+    def __iter__(self) -> Iterator[Row]:
+        moments = self._replay.moments
+        for row in self._rows:
+            while moments and row[4] > moments[-1]:
+                self._replay.look()
+            yield row
 
 
 def extra_keys(capture: Capture, trace: str, text: str) -> dict[str, Any]:

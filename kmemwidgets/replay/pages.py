@@ -171,7 +171,7 @@ class PageReplay:
                     self.boot.see(values)
                 self._slab(state, cpu, pid, values)
             else:
-                self._vmscan(name, state, cpu, values)
+                self._vmscan(name, state, cpu, comm, pid, values)
             if self._ends is not None and count in self._ends:
                 self._settle(state, cpu)
                 self.kswapd.end_round(self._ends[count])
@@ -430,7 +430,7 @@ class PageReplay:
             drain_all(live, pcp)
         self._hear(state)
 
-    def _vmscan(self, name: str, state: Cpu, cpu: int, values: tuple[Any, ...]) -> None:
+    def _vmscan(self, name: str, state: Cpu, cpu: int, _comm: str, _pid: int, values: tuple[Any, ...]) -> None:
         """Follow kswapd: its rounds change what requests do."""
         self._settle(state, cpu)
         self._compare(state, cpu)

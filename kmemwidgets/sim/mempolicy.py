@@ -267,34 +267,6 @@ class Mempolicy:
         return local, None, None
 
 
-def zonelist_of(
-    order_of_nodes: Sequence[int], zones: Mapping[int, Sequence[int]], highest: int, nodes: Iterable[int] | None = None
-) -> list[tuple[int, int]]:
-    """Return the zones that a request may take from, first choice first: (nid, zone index).
-
-    Source: mm/page_alloc.c first_zones_zonelist, for_each_zone_zonelist_nodemask.
-
-    Parameters
-    ----------
-    order_of_nodes : sequence of int
-        The fallback order of the node that the search starts from.
-    zones : mapping of int to sequence of int
-        Of each node, the indexes of its populated zones.
-    highest : int
-        Highest zone index that the request may use.
-    nodes : iterable of int or None
-        The nodes allowed; None: all.
-    """
-    allowed = None if nodes is None else set(nodes)
-    return [
-        (nid, index)
-        for nid in order_of_nodes
-        if allowed is None or nid in allowed
-        for index in sorted(zones.get(nid, ()), reverse=True)
-        if index <= highest
-    ]
-
-
 @dataclass(slots=True)
 class NumaStat:
     """A node's counters (/sys/devices/system/node/nodeN/numastat)."""

@@ -126,19 +126,12 @@ def test_pages_that_could_not_move_are_noticed(seed):
     replay.compaction.proactiveness = 95
     result = replay.run(rows)
     assert result.allocs.of - result.allocs.exact <= 3
-    free = {
-        pfn
-        for (_, o), heads in allocator.zones[0].free_area.lists().items()
-        for p in heads
-        for pfn in range(p, p + (1 << o))
-    }
-    there = {
-        pfn
-        for (_, o), heads in machine.zones[0].free_area.lists().items()
-        for p in heads
-        for pfn in range(p, p + (1 << o))
-    }
-    assert len(free ^ there) <= 40
+    assert free_frames(allocator) == free_frames(machine)
+
+
+def free_frames(allocator):
+    lists = allocator.zones[0].free_area.lists()
+    return {pfn for (_, order), heads in lists.items() for head in heads for pfn in range(head, head + (1 << order))}
 
 
 def test_the_lists_are_looked_at_before_the_next_event():
