@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -72,6 +73,7 @@ def test_back_and_forward_is_the_same_as_forward(steps: list[tuple[bool, int, in
         assert words(walked) == words(fresh)
         ranges = walked.changes(since).ranges
         assert ranges is not None
+        assert all(a + n < b for (a, n), (b, _) in pairwise(ranges))
         told = {pfn for first, count in ranges for pfn in range(first, first + count)}
         assert {16 + i for i, (a, b) in enumerate(zip(seen, words(walked), strict=True)) if a != b} <= told
 

@@ -30,6 +30,14 @@ def test_bars_stand_on_each_other() -> None:
     assert second["height"] == pytest.approx(4 * first["height"], abs=0.1)
 
 
+def test_a_third_bar_stands_on_both() -> None:
+    series = tuple(Series(name, (2,), f"#{name * 6}", "bars") for name in "abc")
+    rects = list(ET.fromstring(draw(Plot("t", ("x",), series))).iter(f"{SVG}rect"))
+    feet = [float(rect.attrib["y"]) + float(rect.attrib["height"]) for rect in rects]
+    tops = [float(rect.attrib["y"]) for rect in rects]
+    assert feet[1:] == pytest.approx(tops[:-1], abs=0.02)
+
+
 def test_a_gap_breaks_the_line() -> None:
     lines = [line for line in ET.fromstring(draw(PLOT)).iter(f"{SVG}polyline") if line.get("stroke") == "#778899"]
     assert len(lines) == 2
