@@ -18,7 +18,7 @@ HELPERS = Path(__file__).parents[1] / "unit" / "widgets"
 AXE = Path(__file__).parents[1] / "data" / "axe" / "axe.min.js"
 
 FRAMES = 8192
-GUTTER = 76
+GUTTER = 84
 
 #: Blocks of 256 frames: free, slab, reserved, hole, anonymous, page tables, over and over.
 BLOCK = 256
@@ -138,6 +138,8 @@ def test_every_colour_and_number_is_python_s(shown: View, book: Any) -> None:
             assert row.locator(".kmem-framemap-number").inner_text() == f"{number:,}"
         else:
             assert row.is_hidden()
+    real = sum(number for name, number in counts.items() if name != "hole")
+    assert f" {real:,} frames " in shown.root.locator(".kmem-subtitle").inner_text()
     assert shown.root.locator("[data-zone='0/Normal']").inner_text().split("\n")[0] == "node 0 Normal"
 
 
@@ -455,7 +457,7 @@ def test_device_pixel_ratio_of_two(shown: View, lab: Any) -> None:
     session.send("Emulation.setDeviceMetricsOverride", metrics)
     try:
         lab.page.wait_for_function(
-            "canvas => canvas.width === Math.round((canvas.clientWidth - 76) * 2) + 152",
+            f"canvas => canvas.width === Math.round((canvas.clientWidth - {GUTTER}) * 2) + {2 * GUTTER}",
             arg=shown.root.locator("canvas").first.element_handle(),
         )
         shown.wait_pixel(BLOCK + 17, color_of("slab"))

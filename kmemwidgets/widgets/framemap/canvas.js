@@ -5,7 +5,7 @@ import { NONE } from "./raster.js";
 import { cellAt, pointOf } from "./camera.js";
 import { pfnAt, placeOf, shortHoles } from "./geometry.js";
 
-export const GUTTER = 76;
+export const GUTTER = 84;
 const SEPARATE = 7; // from this many pixels a cell on, cells stand apart
 const LABELLED = 46; // ... have their number
 const WORDED = 84; // ... and their flags

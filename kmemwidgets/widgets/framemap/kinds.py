@@ -57,10 +57,11 @@ FLAG_KINDS: tuple[Kind, ...] = (
          "There is no memory at these addresses."),
 )  # fmt: skip
 
+#: Of an order: small blocks stand out, large ones are calm.
 _ORDERS = (
-    ("#440154", "#7a2a8c"), ("#482878", "#7c4fb0"), ("#3e4a89", "#6476c4"), ("#31688e", "#4f93c4"),
-    ("#26828e", "#38aebd"), ("#1f9e89", "#2cc4aa"), ("#35b779", "#4ad894"), ("#6ece58", "#86e56f"),
-    ("#a8cf2a", "#bde03c"), ("#d8c51b", "#efdc3a"), ("#f0a41f", "#ffbe47"),
+    ("#8c1d18", "#ff6b5e"), ("#b5361f", "#ff8a5c"), ("#d55e00", "#f9a04a"), ("#e88a2a", "#f7bd57"),
+    ("#e6ab2e", "#efd769"), ("#b5b03e", "#cfd96a"), ("#7fb05e", "#9ed08a"), ("#4fa593", "#68c4b2"),
+    ("#4596bd", "#4fa8d0"), ("#74afd9", "#3f82ae"), ("#a9cdea", "#335f85"),
 )  # fmt: skip
 
 _HUES = (
@@ -77,7 +78,7 @@ _USES = (("#e69f00", "#f2bd3d"), ("#0072b2", "#3f9fe6"), ("#00875f", "#32bd92"),
          ("#b5408c", "#e68cc4"))  # fmt: skip
 
 #: What a table says nothing about.
-_CALM = ("#dde5ec", "#2b343d")
+_CALM = ("#e9ecef", "#262b31")
 
 
 def kind_of_flags(word: int) -> str:

@@ -34,7 +34,7 @@ export function buildLegend(map, { onToggle, onAll }) {
       }
       all.hidden = only.length === 0;
     },
-    /** Show how many cells there are of each code. */
+    /** Show how many cells there are of each code; return how many frames that are not holes. */
     count(counts) {
       const perKind = new Array(map.kinds.length).fill(0);
       map.kind.forEach((index, code) => {
@@ -46,6 +46,7 @@ export function buildLegend(map, { onToggle, onAll }) {
         row.number.textContent = `${map.step > 1 ? "≈ " : ""}${count(perKind[index])}`;
         row.share.textContent = sizeWords(perKind[index] * map.page_size);
       });
+      return map.kinds.reduce((sum, kind, index) => sum + (kind.name === "hole" ? 0 : perKind[index]), 0);
     },
   };
 }

@@ -1,6 +1,6 @@
 // Brings a view's state onto its canvases.
 
-import { sizeWords } from "../_front/format.js";
+import { count, sizeWords } from "../_front/format.js";
 import { text } from "../_front/strings.js";
 import { themeColor } from "../_front/theme.js";
 import { GUTTER, paint, palette } from "./canvas.js";
@@ -51,7 +51,7 @@ export function openPainter(view) {
   // Counting all frames takes longer than painting those on screen, so it waits for a quiet moment.
   const countLater = () => {
     if (counting || counted === state()) return;
-    const count = () => {
+    const countNow = () => {
       counting = 0;
       if (!shared.raster || !view.legend) return;
       if (shared.counted !== state()) {
@@ -59,10 +59,10 @@ export function openPainter(view) {
         shared.counts = shared.raster.counts();
       }
       counted = state();
-      view.legend.count(shared.counts);
+      view.shell.subtitle(headline(view.map, view.legend.count(shared.counts)));
       view.shell.root.dataset.counted = counted;
     };
-    counting = setTimeout(count, shared.counts ? COUNT_MS : 0);
+    counting = setTimeout(countNow, shared.counts ? COUNT_MS : 0);
   };
   signal.addEventListener("abort", () => clearTimeout(counting));
 
@@ -101,6 +101,11 @@ export function openPainter(view) {
       countLater();
     },
   };
+}
+
+function headline(map, frames) {
+  const words = text("framemap.frames", { count: `${map.step > 1 ? "≈ " : ""}${count(frames)}` });
+  return [map.name, words, sizeWords(frames * map.page_size)].join(" · ");
 }
 
 function hostHeight(map, host, told) {

@@ -1,7 +1,6 @@
 // One view of a frame map: its elements, and what follows from each change of state.
 
 import { element, fill, onceAFrame } from "../_front/dom.js";
-import { count, sizeWords } from "../_front/format.js";
 import { openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
 import { openCard } from "./card.js";
@@ -150,9 +149,7 @@ function build(view, map) {
   fill(parts.colorBy, ...map.tables.map(option));
   parts.colorBy.value = model.get("color_by");
   parts.colorBy.hidden = map.tables.length < 2;
-  const frames = map.end - map.start;
-  const words = [map.name, text("framemap.frames", { count: count(frames) }), sizeWords(frames * map.page_size)];
-  shell.subtitle(words.join(" · "));
+  shell.subtitle(map.name);
 }
 
 /** Follow the focus: show what another widget chose. */
