@@ -24,7 +24,7 @@ from kmemwidgets.records import (
 )
 
 from . import boot as boot_steps
-from . import start_kernel, view
+from . import frame_kinds, start_kernel, view
 from .describe import check_spec, describe
 from .fast_path import FastPath
 from .frames import ChangeLog, Frames
@@ -389,11 +389,21 @@ class Machine(FastPath):
         return replace(shown, slabs=self.objects.caches(), vmalloc=self.objects.areas()) if self.objects.up else shown
 
     def frame_table(self, kind: str = "flags") -> FrameTable | None:
-        """Return all frames as they are now; `codes` are live. None for a kind that isn't kept."""
-        if kind != "flags":
+        """Return all frames as they are now. None for a kind that isn't known, or of too many frames.
+
+        The codes of kind "flags" are live; "order" and "migratetype" are worked out for this call.
+        """
+        if kind == "flags":
+            self._look()
+            return self._frames.table()
+        if self._booted.memmap.max_pfn > frame_kinds.MOST_FRAMES:
             return None
-        self._look()
-        return self._frames.table()
+        if kind == "order":
+            return frame_kinds.order_table(self.page_alloc)
+        if kind == "migratetype":
+            ranges = [(entry.start_pfn, entry.end_pfn) for entry in self._booted.memory]
+            return frame_kinds.migratetype_table(self.page_alloc, ranges)
+        return None
 
     def frame_histogram(self, start_pfn: int, pfns_per_bin: int, bins: int) -> list[tuple[int, ...]]:
         """Count the frames of each code of `frame_table` in equal parts of a range."""

@@ -21,7 +21,7 @@ from kmemwidgets.records import (
 from .boot import Booted
 from .frames import FREE
 from .meminfo import commit_limit, si_mem_available
-from .memmap import IN_USE, ON_PCP
+from .memmap import IN_USE, ON_PCP, RESERVED
 from .mmzone import Zone
 from .zone_lists import ZoneLists
 from .zone_sizes import NodeMemory
@@ -189,7 +189,10 @@ def frame(spec: MachineSpec, booted: Booted, table: FrameTable, pfn: int) -> Fra
     order = None
     if head >= 0:
         state = memmap.state[head]
-        order = (state >> 4) - 1 if state < IN_USE else state & 15 if state & 0xF0 != ON_PCP else None
+        if state < IN_USE:
+            order = (state >> 4) - 1
+        elif state < RESERVED and state & 0xF0 != ON_PCP:
+            order = state & 15
     elif zone is not None and code == FREE:
         # Handed over by boot as one of a run of largest blocks, and not touched since.
         order = booted.page_alloc.largest_order

@@ -398,3 +398,30 @@ def test_four_million_frames_in_use_take_less_than_16_bytes_each() -> None:
     used = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     assert used < 16 * count, f"{used / count:.1f} bytes a frame"
     assert time.perf_counter() - start < 60
+
+
+def test_orders_and_types_of_all_frames() -> None:
+    m = Machine.boot(memory="64M", nodes=["24M", "40M"], cpus=2)
+    page = m.alloc_pages("GFP_KERNEL", 3)
+    loose = m.alloc_pages("GFP_KERNEL")
+    assert page is not None
+    assert loose is not None
+    m.free_pages(page, 3)
+    orders = m.frame_table("order")
+    types = m.frame_table("migratetype")
+    assert orders is not None
+    assert types is not None
+    for pfn in range(0, len(orders.codes), 7):
+        known = m.frame(pfn)
+        if known.order is not None:
+            assert orders[pfn] == known.order, hex(pfn)
+        if known.migratetype is not None:
+            assert types.labels[types[pfn]] == known.migratetype
+        else:
+            assert types.labels[types[pfn]] == "no memory here"
+    # A block of eight frames on a per-CPU list is one block.
+    assert [orders[page + at] for at in range(8)] == [3] * 8
+    assert orders[loose] == 0
+    assert orders[1] == -1
+    assert m.frame_table("owner") is None
+    assert Machine.boot("server-1t").frame_table("order") is None
