@@ -101,3 +101,33 @@ def test_tampered_results_words_and_pictures_are_noticed(tmp_path: Path) -> None
     done = nbval(copy)
     assert done.returncode == 1, done.stdout
     assert "3 failed" in done.stdout
+
+
+#: A chapter, and a rule that it must notice a change of: module, rule, the changed value.
+CHANGED_RULES = [
+    ("11-buddy", "page_alloc", "keeps_upper_half", "True"),
+    ("15-gfp", "watermark", "lowered", "lambda mark, flags: mark"),
+    ("17-replay", "page_alloc", "merge_likely_to_tail", "False"),
+]
+
+CHANGE = """
+from dataclasses import replace
+from kmemwidgets.sim.rules import {module} as rules
+
+rules.TABLE = tuple(replace(rule, value={value}) if rule.name == "{rule}" else rule for rule in rules.TABLE)
+"""
+
+
+@pytest.mark.parametrize(("chapter", "module", "rule", "value"), CHANGED_RULES)
+def test_a_changed_rule_makes_a_chapter_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chapter: str, module: str, rule: str, value: str
+) -> None:
+    """Every Python that the notebook starts gets the changed rule before its first cell."""
+    (tmp_path / "sitecustomize.py").write_text(CHANGE.format(module=module, rule=rule, value=value))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    path = COURSE / f"{chapter}.ipynb"
+    done = nbval(path)
+    assert done.returncode == 1, done.stdout
+    became = outcomes(done.stdout, path)
+    assert became[0] == "PASSED", "the notebook itself still works"
+    assert "FAILED" in became
