@@ -13,6 +13,7 @@ from kmemwidgets.records import Version
 from kmemwidgets.sim.errors import KernelBug
 from kmemwidgets.sim.events import EXTFRAG, PCPU_DRAIN, ZONE_LOCKED
 from kmemwidgets.sim.gfp import parse_gfp
+from kmemwidgets.sim.page import Page
 from kmemwidgets.sim.page_alloc import PageAllocator
 from kmemwidgets.sim.pcp import drain_all, drain_remote
 from kmemwidgets.sim.zone_lists import ZoneLists
@@ -370,7 +371,8 @@ class PageReplay:
 
     def _free_now(self, pfn: int, order: int, cpu: int) -> None:
         try:
-            self.allocator.free_pages(pfn, order, cpu)
+            # As what the allocator gave out: a plain number takes the whole way.
+            self.allocator.free_pages(Page(pfn), order, cpu)
         except KernelBug:
             # The frame is in the simulation's lists though the kernel had given it away unseen.
             self.result.inferred += 1

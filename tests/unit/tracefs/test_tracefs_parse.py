@@ -224,6 +224,7 @@ def test_what_is_no_event_is_counted_and_shown():
     [
         f"mm_page_free: page=ffffea0000234c40 pfn=0x{'9' * 31} order=0",
         f"mm_page_free: page=ffffea0000234c40 pfn={10**30} order=0",
+        f"mm_page_free: page=ffffea0000234c40 pfn={10**20 - 1} order=0",
         f"mm_page_free: page=ffffea0000234c40 pfn=0x1 order={'9' * 5000}",
         "mm_page_free: order=0 pfn=0x1",
         "mm_page_free: page=ffffea0000234c40 pfn=0x-1 order=0",
