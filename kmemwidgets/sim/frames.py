@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from kmemwidgets.records import KPF, FrameTable
 
@@ -83,6 +83,7 @@ class Frames:
         """Work out anew what changed since the last look; return the ranges: first pfn, frames."""
         state, seen = self.page_alloc.state, self._seen
         changed: list[tuple[int, int]] = []
+        resting: dict[int, list[tuple[int, int]]] | None = None
         touched = self.page_alloc.memmap.touched
         for base in sorted(number * CHUNK for number in touched | self._touched):
             top = min(base + CHUNK, len(state))
@@ -92,12 +93,25 @@ class Frames:
                 continue
             for at in range(0, top - base, PIECE):
                 if chunk[at : at + PIECE] != old[at : at + PIECE]:
-                    changed.extend(self._work_out(base + at, min(base + at + PIECE, top)))
+                    if resting is None:
+                        resting = self._large_on_pcp()
+                    changed.extend(self._work_out(base + at, min(base + at + PIECE, top), resting))
             seen[base:top] = chunk
         self._touched = set(touched)
         return tuple((start, min(start + length, self.end_pfn) - start) for start, length in changed)
 
-    def _work_out(self, start: int, end: int) -> list[tuple[int, int]]:
+    def _large_on_pcp(self) -> dict[int, list[tuple[int, int]]]:
+        """Return the larger blocks on per-CPU lists by piece: the table doesn't say how large they are."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for live in self.page_alloc.zones:
+            for pcp in live.pcps:
+                for index in range(3, len(pcp.lists)):
+                    order = index // 3 if index < HUGE_LIST else self.page_alloc.huge_order
+                    for pfn in pcp.lists[index]:
+                        found.setdefault(pfn // PIECE, []).append((pfn, 1 << order))
+        return found
+
+    def _work_out(self, start: int, end: int, resting: Mapping[int, list[tuple[int, int]]]) -> list[tuple[int, int]]:
         """Spread the heads of a piece over their blocks, and return where that changed a frame's code."""
         before = bytes(self.codes[start:end])
         raw = bytes(self.page_alloc.state[start:end])
@@ -106,13 +120,8 @@ class Frames:
             at = found.start()
             size = 1 << (raw[at] & 15)
             codes[at : at + size] = bytes((codes[at],)) * size
-        for live in self.page_alloc.zones:
-            for pcp in live.pcps:
-                for index in range(3, len(pcp.lists)):
-                    for pfn in pcp.lists[index]:
-                        if start <= pfn < end:
-                            size = 1 << (index // 3 if index < HUGE_LIST else self.page_alloc.huge_order)
-                            codes[pfn - start : pfn - start + size] = bytes((PER_CPU,)) * size
+        for pfn, size in resting.get(start // PIECE, ()):
+            codes[pfn - start : pfn - start + size] = bytes((PER_CPU,)) * size
         self.codes[start:end] = codes[: end - start]
         at = max(bisect_right(self._holes, (start, 0)) - 1, 0)
         for low, high in self._holes[at:]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from kmemwidgets.records import (
     BadInput,
@@ -26,6 +26,7 @@ from kmemwidgets.records import (
 from . import boot as boot_steps
 from . import frame_kinds, start_kernel, view
 from .describe import check_spec, describe
+from .events import EventLog
 from .fast_path import FastPath
 from .frames import ChangeLog, Frames
 from .gfp import GFP_KERNEL, parse_gfp
@@ -37,6 +38,7 @@ from .presets import preset
 from .rules.layout import virtual_layout
 from .unchecked import unchecked_rules
 from .why import why
+from .why import explain_allocation
 from .zone_sizes import usable_memory
 
 #: What a saved machine says it is.
@@ -46,6 +48,10 @@ MOST_SAVED = 1 << 28
 
 #: Verbs that change the machine, in the log of commands.
 COMMANDS = frozenset({"alloc_pages", "free_pages", "sysctl"}) | OBJECT_COMMANDS
+
+
+#: gfp, order, node, cpu
+Request: TypeAlias = tuple[int, int, int | None, int]
 
 
 class Machine(FastPath):
@@ -82,6 +88,7 @@ class Machine(FastPath):
         self._changes = ChangeLog()
         self._moved = False
         self._looked_at = 0
+        self._requests: dict[Request, Request] = {}
         self._subscribers: list[Callable[[], None]] = []
         self.history = History(self._run, self._save, self._load)
         self._share(self.page_alloc, self.history.commands.raw.append)
@@ -183,11 +190,13 @@ class Machine(FastPath):
         if node is not None and node not in self._booted.node_order:
             raise ValueError(f"no node {node}; there are {', '.join(map(str, self._booted.node_order))}")
         pfn = self.page_alloc.alloc_pages(flags, order, node, cpu)
-        self.history.add((flags, order, node, cpu))
         known = self._plans.get(node, {}).get(cpu, {}).get(order, {})
         if flags in known:
             # The same flags as text take the fast path, too.
             known.setdefault(gfp, known[flags])
+        # One tuple a kind of request, however often it is taken down.
+        request = (flags, order, node, cpu)
+        self.history.add(self._requests.setdefault(request, request))
         self._tell()
         return None if pfn < 0 else Page(pfn)
 
@@ -293,6 +302,41 @@ class Machine(FastPath):
     def slab_object(self, address: int) -> SlabObject:
         """Return the object at an address, with its bytes."""
         return self.objects.slab_object(address)
+
+    def record_events(self, on: bool = True, limit: int | None = 1_000_000) -> EventLog:
+        """Take down every event and decision of the page allocator from now on, or stop that.
+
+        Parameters
+        ----------
+        on : bool
+        limit : int or None
+            How many to keep at least.
+
+        Returns
+        -------
+        EventLog
+            ``since(seq)`` tells them; it grows with every command.
+        """
+        log = EventLog(limit)
+        emit = log.emit if on else None
+        self.page_alloc.listen(trace=emit, decide=emit, record=emit)
+        self._record = emit
+        return log
+
+    def why(self, number: int) -> tuple[str, ...]:
+        """Say why command `number` (the first is 0) got the frames it got, if it allocates pages; () else.
+
+        Zones walked, watermark arithmetic, list taken from, blocks split, one sentence each.
+        """
+        name, arguments = self.history.commands[number]
+        if name != "alloc_pages":
+            return ()
+        now = self.now
+        self.goto(number)
+        try:
+            return explain_allocation(self.page_alloc, *arguments)
+        finally:
+            self.goto(now)
 
     @property
     def dmesg(self) -> tuple[str, ...]:

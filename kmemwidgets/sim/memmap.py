@@ -75,7 +75,7 @@ class MemMap:
         Pieces of `state` that may differ from zero, by ``pfn // CHUNK``.
     """
 
-    __slots__ = ("max_pfn", "pageblock_order", "places", "state", "touched", "types", "zone_ids")
+    __slots__ = ("_kept", "max_pfn", "pageblock_order", "places", "state", "touched", "types", "zone_ids")
 
     def __init__(self, max_pfn: int, pageblock_order: int = 9) -> None:
         # Rounded up to the largest block, with one block to spare: buddies are looked
@@ -88,6 +88,8 @@ class MemMap:
         self.zone_ids = make_table((entries >> pageblock_order) + 1)
         self.places = make_table((entries >> pageblock_order) + 1)
         self.touched: set[int] = set()
+        # What `save` copied last.
+        self._kept: dict[int, bytes] = {}
 
     def touch(self, start_pfn: int, end_pfn: int) -> None:
         """Note that the state of a range of frames is written for the first time."""
@@ -107,9 +109,15 @@ class MemMap:
         return -1
 
     def save(self) -> tuple[dict[int, bytes], bytes]:
-        """Copy the tables, as far as they were ever written."""
-        state = self.state
-        return {at: bytes(state[at * CHUNK : (at + 1) * CHUNK]) for at in self.touched}, bytes(self.types)
+        """Copy what was ever written of the tables; pieces unchanged since the last copy are shared with it."""
+        state, kept = self.state, self._kept
+        pieces = {}
+        for at in self.touched:
+            piece = state[at * CHUNK : (at + 1) * CHUNK]
+            old = kept.get(at)
+            pieces[at] = old if old is not None and piece == old else bytes(piece)
+        self._kept = pieces
+        return pieces, bytes(self.types)
 
     def load(self, saved: tuple[dict[int, bytes], bytes]) -> None:
         """Bring the tables back to what `save` copied."""
