@@ -188,7 +188,7 @@ def _predict_set(spec: MachineSpec, entry: MeminfoSet) -> dict[str, int]:
         values["Active"] = given["Active(anon)"] + given["Active(file)"]
         values["Inactive"] = given["Inactive(anon)"] + given["Inactive(file)"]
         values["Slab"] = given["SReclaimable"] + given["SUnreclaim"]
-    names = highmem_zones(zone_ranges(spec, node_memory(spec)))
+    names = highmem_zones(zone_ranges(spec, node_memory(spec))) if spec.memory else ("HighMem",)
     high = [zone for zone in entry.zones if zone.name in names]
     if any(zone.name == "HighMem" for zone in high):
         values["HighTotal"] = sum(zone.managed or 0 for zone in high) * unit
@@ -261,6 +261,9 @@ def _constants(spec: MachineSpec, given: Mapping[str, int]) -> dict[str, int]:
     values = dict.fromkeys((*EMPTY, "HugePages_Rsvd", "HugePages_Surp"), 0)
     # Nothing in a recording's files shows that anybody maps huge pages of the pool.
     values.update(Hugepagesize=huge_kb, HugePages_Total=pool, HugePages_Free=pool, Hugetlb=pool * huge_kb)
+    if not spec.memory:
+        # Somebody recorded who may not read the firmware's map; the rest still follows.
+        return values
     values["VmallocTotal"] = vmalloc_bytes(spec, usable_memory(spec)) >> 10
     if spec.arch.startswith("x86"):
         # Splitting a large entry moves memory between the sizes; what is mapped stays the same.

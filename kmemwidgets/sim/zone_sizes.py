@@ -23,6 +23,10 @@ DMA_END = 16 << 20
 DMA32_END = 1 << 32
 
 
+class NoMemoryError(BadInput):
+    """A description that names no memory: a recording by somebody who may read neither log nor addresses."""
+
+
 @dataclass(frozen=True, slots=True)
 class NodeMemory:
     """A range of frames of one node, as the early allocator knows it."""
@@ -88,7 +92,13 @@ def pageblock_order(spec: MachineSpec) -> int:
 
 
 def usable_memory(spec: MachineSpec) -> list[tuple[int, int]]:
-    """Return the RAM that the kernel takes from the firmware's map: bytes, ascending, apart from each other."""
+    """Return the RAM that the kernel takes from the firmware's map: bytes, ascending, apart from each other.
+
+    Raises
+    ------
+    NoMemoryError
+        Where there is none.
+    """
     ranges = [(entry.start, entry.end) for entry in spec.memory if entry.kind == "usable"]
     if spec.arch.startswith("x86"):
         ranges = _without(ranges, BIOS_BEGIN, BIOS_END)
@@ -101,6 +111,8 @@ def usable_memory(spec: MachineSpec) -> list[tuple[int, int]]:
     limit = parameter(spec.cmdline, "mem")
     if limit and limit[:1].isdigit():
         ranges = _limited(ranges, memparse(limit), by_address=spec.arch.startswith("x86"))
+    if not ranges:
+        raise NoMemoryError("the machine has no memory", todo="describe at least one usable range")
     return _merged(ranges)
 
 
@@ -138,7 +150,7 @@ def node_memory(spec: MachineSpec) -> list[NodeMemory]:
     top = max_pfn_limit(spec)
     ranges = [(start, min(end, top)) for start, end in ranges if start < min(end, top)]
     if not ranges:
-        raise BadInput("the machine has no memory", todo="describe at least one usable range")
+        raise NoMemoryError("the machine has no memory", todo="describe at least one usable range")
     owners = _node_owners(spec)
     found: list[NodeMemory] = []
     for start, end in ranges:

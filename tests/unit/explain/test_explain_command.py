@@ -141,3 +141,14 @@ def test_comparing_counts_every_recorded_figure() -> None:
     assert (result.predicted, result.of, result.unknowable) == (1, 3, 1)
     assert [(miss.what, miss.predicted, miss.recorded) for miss in result.misses] == [("b", 2, 3), ("c", None, (1, 2))]
     assert result.percent == pytest.approx(100 / 3)
+
+
+def test_without_a_firmware_map_figures_are_misses(capture: Path, tmp_path: Path) -> None:
+    from kmemwidgets.capture import Capture
+
+    target = spoil(capture, tmp_path, lambda text: text)
+    (target / "dmesg.txt").unlink()
+    results = explain(Capture.load(target))
+    assert [result.predicted for result in results if result.of] == [0] * 5
+    assert results[0].of == 12
+    assert results[0].misses[0].predicted is None

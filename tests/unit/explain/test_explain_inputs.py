@@ -238,3 +238,13 @@ def test_hugetlb_pages_take_from_the_commit_limit() -> None:
     assert figures["proc Active"] == 4
     assert figures["proc Slab"] == 12
     assert "proc SwapFree" not in figures
+
+
+def test_meminfo_without_a_firmware_map_still_adds_up() -> None:
+    zone = ZoneInfo(0, "DMA32", free=1, min=1, low=1, high=1, managed=100_000)
+    given = dict.fromkeys(("Active(anon)", "Inactive(anon)", "Active(file)", "Inactive(file)", "SReclaimable"), 4)
+    entry = MeminfoSet("proc", {**given, "SUnreclaim": 8, "MemFree": 400}, (zone,), None, (0, 0), swap_moves=False)
+    figures = predict_meminfo(MachineSpec(), (entry,))
+    assert figures["proc MemTotal"] == 400_000
+    assert figures["proc Slab"] == 12
+    assert "proc DirectMap4k" not in figures
