@@ -11,6 +11,7 @@ _HOME = {
     "BootTimeline": "boottimeline",
     "SlabPanel": "slabpanel",
     "VmallocPanel": "vmallocpanel",
+    "HighmemPanel": "highmempanel",
     "KmallocPanel": "kmallocpanel",
     "AddressMap": "addressmap",
     "Focus": "focus",
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .focus import Focus as Focus
     from .focus import link as link
     from .framemap import FrameMap as FrameMap
+    from .highmempanel import HighmemPanel as HighmemPanel
     from .kmallocpanel import KmallocPanel as KmallocPanel
     from .meminfopanel import MeminfoPanel as MeminfoPanel
     from .slabpanel import SlabPanel as SlabPanel

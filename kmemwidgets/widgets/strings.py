@@ -307,6 +307,55 @@ _TIMELINE = {
     "timeline.start": "the beginning",
 }
 
+_HIGHMEMPANEL = {
+    "highmempanel.title": "High memory",
+    "highmempanel.stage": "Physical memory, the kernel's addresses, and what joins them",
+    "highmempanel.physical": "Physical memory",
+    "highmempanel.addresses": "The kernel's addresses",
+    "highmempanel.low": "low memory, {size}",
+    "highmempanel.high": "high memory, {size}",
+    "highmempanel.frame": "Frame",
+    "highmempanel.kmap": "kmap the picked frame",
+    "highmempanel.kunmap": "kunmap the picked frame",
+    "highmempanel.wrap": "kmap and kunmap the frames above until the slots are flushed",
+    "highmempanel.wrap.label": "until the flush",
+    "highmempanel.map_local": "Map the picked frame for a moment",
+    "highmempanel.unmap_local": "Give the moment's mapping of the picked frame up",
+    "highmempanel.allocate": "vmalloc a page, and pick its frame",
+    "highmempanel.free": "vfree the area that maps the picked frame",
+    "highmempanel.way.pkmap": "kmap: for as long as somebody uses it",
+    "highmempanel.way.fixmap": "{name}: for a moment",
+    "highmempanel.way.vmalloc": "vmalloc: for good",
+    "highmempanel.slots": "{used} of {all} slots in use, {unused} unused but not flushed; flushed {flushes} times",
+    "highmempanel.slot": "slot {slot}, {address}: {state}",
+    "highmempanel.slot.free": "free",
+    "highmempanel.slot.unused": "pfn {pfn}, nobody uses it, not flushed yet",
+    "highmempanel.slot.used": "pfn {pfn}, used {users} times",
+    "highmempanel.key.free": "free",
+    "highmempanel.key.unused": "unused, not flushed",
+    "highmempanel.key.used": "in use",
+    "highmempanel.key.last": "given last",
+    "highmempanel.locals": "{used} of {all} slots {owner} in use; the last one goes first",
+    "highmempanel.owner.task": "of this task",
+    "highmempanel.owner.cpu": "of this cpu",
+    "highmempanel.areas": "{pages} pages in {areas} areas",
+    "highmempanel.area": "{address}: {pages} pages, the first is pfn {pfn}",
+    "highmempanel.sleeps": "kmap: all slots are in use, so the caller sleeps until somebody calls kunmap",
+    "highmempanel.notlocal": "the picked frame isn't mapped for a moment",
+    "highmempanel.noarea": "no area of vmalloc maps the picked frame",
+    "highmempanel.recorded": (
+        "A recording doesn't tell which high pages are mapped; boot a machine from it to go the three ways."
+    ),
+    "highmempanel.splits": "Low memory, by how the 4 GiB are split between users and kernel",
+    "highmempanel.said.low": "pfn {pfn}, low memory: always at {address}",
+    "highmempanel.said.none": "pfn {pfn}, high memory: no address just now",
+    "highmempanel.said.unknown": "pfn {pfn}, high memory: no address of its own",
+    "highmempanel.said.mapped": "pfn {pfn}, high memory: {ways}",
+    "highmempanel.said.pkmap": "kmap slot {slot} at {address}, used {users} times",
+    "highmempanel.said.fixmap": "for a moment at {address}",
+    "highmempanel.said.vmalloc": "vmalloc at {address}",
+}
+
 
 #: key -> text
 TEXT = MappingProxyType(
@@ -323,6 +372,7 @@ TEXT = MappingProxyType(
         **_BOOTTIMELINE,
         **_BUDDYPANEL,
         **_TIMELINE,
+        **_HIGHMEMPANEL,
     }
 )
 

@@ -43,6 +43,19 @@ export function onceAFrame(fn, signal) {
   };
 }
 
+/**
+ * Tell `fn` a node's inner width (CSS pixels) now and whenever it changes. Not to be read when painting: while
+ * JupyterLab changes its theme, a node has no width for a moment. 0 is never told.
+ */
+export function followWidth(node, signal, fn) {
+  const observer = new ResizeObserver((entries) => {
+    const { width } = entries[entries.length - 1].contentRect;
+    if (width) fn(width);
+  });
+  observer.observe(node);
+  signal.addEventListener("abort", () => observer.disconnect());
+}
+
 /** Offer a blob as a download. */
 export function download(blob, name) {
   const url = URL.createObjectURL(blob);
