@@ -4,7 +4,7 @@
 // marked; then the window at true scale. Lines join the two, so that nobody loses the way. Labels stand
 // beside the strip, as most areas are too thin to hold one.
 
-import { element, fill, onceAFrame, svgElement } from "../_front/dom.js";
+import { element, fill, followWidth, onceAFrame, svgElement } from "../_front/dom.js";
 import { openFocus } from "../_front/focus.js";
 import { hex, sizeWords } from "../_front/format.js";
 import { openShell, put } from "../_front/shell.js";
@@ -36,6 +36,7 @@ export const widget = () => {
 
 function openView({ model, el, signal, wire, focus }) {
   let spaces = [];
+  let breadth = 0; // of the stage
   let whole = 1n << 64n;
   let page = 4096n;
   let window_ = null; // what is on screen now
@@ -82,7 +83,10 @@ function openView({ model, el, signal, wire, focus }) {
   shell.tool({ label: "⌂", says: text("addressmap.whole"), onClick: handlers.whole, gesture: "whole" });
 
   const draw = onceAFrame(paint, signal);
-  new ResizeObserver(draw).observe(stage);
+  followWidth(stage, signal, (width) => {
+    breadth = width;
+    draw();
+  });
 
   wire.subscribe((what, state) => {
     spaces = state.data.spaces.map(readSpace);
@@ -199,10 +203,10 @@ function openView({ model, el, signal, wire, focus }) {
   // Drawing -------------------------------------------------------------------------
 
   function paint() {
-    if (!window_ || !stage.isConnected) return;
+    if (!window_ || !breadth) return;
     const height = model.get("height") ?? HEIGHT;
     stage.style.height = `${height}px`;
-    const wide = stage.clientWidth / spaces.length;
+    const wide = breadth / spaces.length;
     fill(stage, ...spaces.map((space, index) => column(space, index, wide, height)));
     writeTrail();
     writeCard();
