@@ -38,7 +38,6 @@ from .presets import preset
 from .rules.layout import virtual_layout
 from .unchecked import unchecked_rules
 from .why import why
-from .why import explain_allocation
 from .zone_sizes import usable_memory
 
 #: What a saved machine says it is.
@@ -74,7 +73,7 @@ class Machine(FastPath):
     >>> page = m.alloc_pages("GFP_KERNEL", order=2)
     >>> m.free_pages(page, 2)
     >>> m.snapshot().zone(0, "DMA32").present
-    262144
+    258048
     """
 
     def __init__(self, spec: MachineSpec, seed: int = 0) -> None:
@@ -322,21 +321,6 @@ class Machine(FastPath):
         self.page_alloc.listen(trace=emit, decide=emit, record=emit)
         self._record = emit
         return log
-
-    def why(self, number: int) -> tuple[str, ...]:
-        """Say why command `number` (the first is 0) got the frames it got, if it allocates pages; () else.
-
-        Zones walked, watermark arithmetic, list taken from, blocks split, one sentence each.
-        """
-        name, arguments = self.history.commands[number]
-        if name != "alloc_pages":
-            return ()
-        now = self.now
-        self.goto(number)
-        try:
-            return explain_allocation(self.page_alloc, *arguments)
-        finally:
-            self.goto(now)
 
     @property
     def dmesg(self) -> tuple[str, ...]:

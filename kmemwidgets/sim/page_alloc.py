@@ -124,6 +124,8 @@ class PageAllocator(FastPath):
         self.observed_events: Emit | None = None
         self.decisions: Emit | None = None
         self._on_change: Callable[[int, int], None] | None = None
+        #: What `listen` was last given.
+        self.listeners: tuple[Any, Any, Any, Any] = (None, None, None, None)
         self._starts: list[int] = []
         self._owners: list[ZoneLists] = []
         for live in self.zones:
@@ -233,6 +235,7 @@ class PageAllocator(FastPath):
         record : callable, optional
             Takes several events and decisions at once; with it requests may go the fast path.
         """
+        self.listeners = (trace, decide, on_change, record)
         self.observed_events = trace
         self.decisions = decide
         self._on_change = on_change
@@ -242,6 +245,14 @@ class PageAllocator(FastPath):
         self._record = record
         #: A listener that takes only single events has to be told of each: nothing is noted for the fast path then.
         self._unnoted = bool((trace or decide or on_change) and (record is None or on_change is not None))
+        self.marks_changed()
+
+    def use_per_cpu_lists(self, use: bool) -> None:
+        """Let requests go past the per-CPU lists, straight to the buddy lists, or let them use the lists again."""
+        self.drain_all_pages()
+        self.per_cpu_lists = use and self.rules.pcp.lists > 0
+        for live in self.zones:
+            live.free_area.pcp_largest = self.rules.pcp.largest_order if self.per_cpu_lists else -1
         self.marks_changed()
 
     def take_the_whole_way(self, always: bool) -> None:

@@ -48,7 +48,7 @@ def why(machine: Rerun, version: Version, number: int | None = None) -> tuple[st
     if not 1 <= number <= len(history.commands):
         raise ValueError(f"no command {number}; there are 1 to {len(history.commands)}")
     allocator = machine.page_alloc
-    heard = allocator.observed_events, allocator.decisions
+    heard = allocator.listeners
     log = EventLog()
     try:
         history.goto(number - 1)
