@@ -195,10 +195,7 @@ class ObjectReplay:
 
     def _kmalloc_cache(self, bytes_alloc: int, gfp: str) -> KmemCache | None:
         """Return the cache behind a kmalloc; None for one that took pages."""
-        # The names that stand for several flags hide one that matters here.
-        flags = [*gfp.split("|"), *(["__GFP_ACCOUNT"] if "GFP_KERNEL_ACCOUNT" in gfp else [])]
-        flags += ["__GFP_DMA"] if "GFP_DMA" in flags else []
-        name = self.kmalloc_names.get((kmalloc_kind(self.kinds, flags), bytes_alloc))
+        name = self.kmalloc_names.get((kmalloc_kind(self.kinds, gfp.split("|")), bytes_alloc))
         return self.cache(name) if name is not None else None
 
     def cache(self, name: str | None) -> KmemCache | None:

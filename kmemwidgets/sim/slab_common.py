@@ -20,6 +20,8 @@ MERGE_SAME = frozenset({"cache_dma", "cache_dma32", "reclaim_account", "account"
 ID_LETTERS = {"cache_dma": "d", "cache_dma32": "D", "reclaim_account": "a", "sanity_checks": "F", "account": "A"}
 #: The two caches that must exist before any other can (mm/slub.c, kmem_cache_init).
 BOOT_CACHES = ("kmem_cache", "kmem_cache_node")
+#: Names of the kernel's text that hide a flag which decides the kind of cache (include/trace/events/mmflags.h).
+COMBINED_GFP = {"GFP_KERNEL_ACCOUNT": "__GFP_ACCOUNT", "GFP_DMA": "__GFP_DMA"}
 #: What kmalloc(0) returns (include/linux/slab.h).
 ZERO_SIZE_PTR = 16
 
@@ -177,9 +179,9 @@ def kmalloc_kind(kinds: Sequence[str], gfp: Iterable[str]) -> str:
     kinds : sequence of str
         What the machine has.
     gfp : iterable of str
-        The request's flags by name.
+        The request's flags by name, combined ones too.
     """
-    flags = set(gfp)
+    flags = {single for name in gfp for single in (name, COMBINED_GFP.get(name, name))}
     for flag, kind in (("__GFP_DMA", "dma"), ("__GFP_RECLAIMABLE", "reclaim"), ("__GFP_ACCOUNT", "cgroup")):
         if flag in flags and kind in kinds:
             return kind

@@ -70,7 +70,7 @@ def test_names() -> None:
     [
         ("GFP_KERNEL", "normal"), ("GFP_KERNEL|__GFP_ACCOUNT", "cgroup"),
         ("__GFP_RECLAIMABLE|__GFP_ACCOUNT", "reclaim"),
-        ("__GFP_DMA|__GFP_RECLAIMABLE", "dma"),
+        ("__GFP_DMA|__GFP_RECLAIMABLE", "dma"), ("GFP_KERNEL_ACCOUNT|__GFP_ZERO", "cgroup"), ("GFP_DMA", "dma"),
     ],
 )  # fmt: skip
 def test_kind_of_a_request(gfp: str, kind: str) -> None:
