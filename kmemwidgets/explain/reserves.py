@@ -30,7 +30,7 @@ from .section import Figures, Section
 from .zones import label, recorded_zones
 
 _DEFAULTS = {"watermark_scale_factor": "10", "percpu_pagelist_high_fraction": "0"}
-_NAMED = re.compile(r"\b(?:vm[./])?(" + "|".join(WRITABLE) + r")[=:]\s*([\d][\d ,\t]*)")
+_NAMED = re.compile(r"\b(?:vm[./])?(" + "|".join(WRITABLE) + r""")["']?\s*[=:\s]\s*["']?(\d[\d ,\t]*)""")
 _THP_STEP = re.compile(r"\bthp[:=](always|madvise|never)\b")
 
 

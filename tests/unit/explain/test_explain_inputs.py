@@ -68,7 +68,13 @@ def test_what_the_user_set_is_found() -> None:
     changed = replace(spec, sysctl=(("watermark_scale_factor", "150"), ("lowmem_reserve_ratio", "64\t256\t32\t0\t0")))
     assert user_sysctls(changed) == {"watermark_scale_factor": "150", "lowmem_reserve_ratio": "64\t256\t32\t0\t0"}
     assert user_sysctls(replace(spec, cmdline="sysctl.vm.min_free_kbytes=9000")) == {"min_free_kbytes": "9000"}
-    assert user_sysctls(spec, "sysctl:vm.min_free_kbytes=9000,cap") == {"min_free_kbytes": "9000"}
+    for told in (
+        "sysctl:vm.min_free_kbytes=9000,cap", "{'vm.min_free_kbytes': '9000'}", "min_free_kbytes:9000",
+        "sysctl -w vm/min_free_kbytes 9000",
+    ):  # fmt: skip
+        assert user_sysctls(spec, told) == {"min_free_kbytes": "9000"}
+    assert user_sysctls(spec, "lowmem_reserve_ratio=64 64 8") == {"lowmem_reserve_ratio": "64 64 8"}
+    assert user_sysctls(spec, "the watermark_scale_factor was left alone") == {}
     given = replace(spec, sysctl=(("min_free_kbytes", "5000"),))
     assert user_sysctls(given) == {"min_free_kbytes": "5000"}
 
