@@ -52,13 +52,14 @@ def describe_frame(snapshot: Snapshot, pfn: int) -> FrameInfo:
     for kind, table in snapshot.frame_tables.items():
         if table.start_pfn <= pfn < table.end_pfn:
             code = table.codes[pfn - table.start_pfn]
-            values[kind] = table.labels[code] if table.labels else table.palette[code]
+            named = table.labels and kind in ("migratetype", "owner")
+            values[kind] = table.labels[code] if named else table.palette[code]
     return FrameInfo(
         pfn=pfn,
         nid=None if zone is None else zone.nid,
         zone=None if zone is None else zone.name,
         flags=None if snapshot.frames is None else snapshot.frames[pfn],
-        order=values.get("order"),
+        order=order if (order := values.get("order", -1)) >= 0 else None,
         migratetype=values.get("migratetype"),
         owner=values.get("owner"),
         age=values.get("age"),

@@ -53,7 +53,8 @@ class FrameMap(KmemWidget):
     NAME = "framemap"
     TITLE = "Page frames"
     TAKES = ("buddyinfo", "zoneinfo")
-    TERMS = ("node", "zone", "page frame", "pfn", "order")
+    TERMS = ("node", "zone", "page frame", "pfn", "order", "migrate type", "unmovable", "movable", "reclaimable",
+             "highatomic", "cma", "isolate")  # fmt: skip
     GESTURES: ClassVar[tuple[Gesture, ...]] = (
         Gesture("left", "One frame to the left", "hover", ("ArrowLeft", "h"), "move"),
         Gesture("right", "One frame to the right", "hover", ("ArrowRight", "l"), "move"),
@@ -280,12 +281,15 @@ class FrameMap(KmemWidget):
             "columns": layout.columns,
             "bands": [list(band) for band in layout.bands],
             "height": layout.height,
-            "kinds": [
-                {"name": kind.name, "label": kind.label, "light": kind.light, "dark": kind.dark} for kind in kinds
-            ],
+            "kinds": [self._kind(kind, table) for kind in kinds],
             "kind": list(codes),
             "words": [words_of(table, code) for code in range(len(table.palette))],
         }
+
+    def _kind(self, kind: Kind, table: FrameTable) -> dict[str, str]:
+        terms = self.about["terms"]
+        term = next((name for name in (kind.name, kind.label.lower(), table.kind) if name in terms), "")
+        return {"name": kind.name, "label": kind.label, "light": kind.light, "dark": kind.dark, "term": term}
 
     def send_all(self) -> None:
         """Send the map and all frames."""

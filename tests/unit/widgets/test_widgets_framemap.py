@@ -6,6 +6,7 @@ import base64
 import re
 import xml.etree.ElementTree as ET
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -191,10 +192,12 @@ def test_colour_by_another_table() -> None:
     widget = FrameMap(both, color_by="order")
     assert widget.tables == ("flags", "order", "owner")
     assert [kind.label for kind in widget.kinds] == ["order 0", "order 3", "order 10"]
+    assert [kind["term"] for kind in widget.data()["kinds"]] == ["order"] * 3
     widget.only = ["order-1"]
     widget.color("owner")
     assert widget.only == [], "a filter is of one legend"
     assert widget.data()["words"] == [["<i>a</i>"], ["b"]]
+    assert [kind["term"] for kind in widget.data()["kinds"]] == ["", ""]
     assert "<i>" not in widget.picture()
     assert widget.frame(5).owner == "b"
 
@@ -272,3 +275,12 @@ def test_what_the_source_calls_its_frames_is_what_the_legend_says() -> None:
     assert "  in use: 1, 25.0 %" in widget.summary()
     assert widget.data()["words"] == [["BUDDY"], ["in use"], ["on a per-CPU list"], ["RESERVED"]]
     assert widget.kinds[-1].name == "hole"
+
+
+def test_a_frame_of_a_snapshot_in_all_its_tables() -> None:
+    labels = ("not free", "free, order 2")
+    order = FrameTable(0, bytes([0, 1, 1, 1, 1]), (-1, 2), kind="order", labels=labels)
+    base = snapshot(bytes([1, 0, 0, 0, 0]))
+    frame = FrameMap(replace(base, frame_tables={"order": order})).frame(2)
+    assert (frame.pfn, frame.nid, frame.zone, frame.flags) == (2, 0, "Normal", KPF["BUDDY"])
+    assert frame.order == 2
