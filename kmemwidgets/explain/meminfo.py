@@ -20,7 +20,7 @@ from kmemwidgets.sim.cmdline import memparse, parameter
 from kmemwidgets.sim.direct_map import ISA_END, counted_bytes
 from kmemwidgets.sim.meminfo import commit_limit, si_mem_available, totalreserve_pages
 from kmemwidgets.sim.rules.layout import vmalloc_bytes
-from kmemwidgets.sim.zone_sizes import highmem_zones, lowmem_end, node_memory, usable_memory, zone_ranges
+from kmemwidgets.sim.zone_sizes import highmem_zones, lowmem_end, max_pfn_limit, node_memory, usable_memory, zone_ranges
 
 from .section import Figures, Section
 
@@ -277,7 +277,8 @@ def _mapped_bytes(spec: MachineSpec, *, gbpages: bool) -> int:
     """Return the sum of the direct map's counters."""
     page = spec.page_size
     ram = [(-(-start // page) * page, end // page * page) for start, end in usable_memory(spec)]
-    ram = [(start, end) for start, end in ram if start < end]
+    top = max_pfn_limit(spec) * page
+    ram = [(start, min(end, top)) for start, end in ram if start < min(end, top)]
     if spec.arch == "x86_64":
         return counted_bytes(ram, spec.reserved, gbpages=gbpages)
     memory = node_memory(spec)

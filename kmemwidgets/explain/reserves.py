@@ -6,6 +6,7 @@ and its own init sections. A user who writes a sysctl later has them computed ag
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -168,7 +169,9 @@ def predict_reserves(spec: MachineSpec, inputs: ReserveInputs) -> Reserves:
         reserves.start_stop_khugepaged()
     for name in WRITABLE:
         if name in inputs.sysctls:
-            reserves.write(name, inputs.sysctls[name])
+            # What the kernel refuses changes nothing.
+            with contextlib.suppress(ValueError):
+                reserves.write(name, inputs.sysctls[name])
     if inputs.min_free_kbytes not in (None, reserves.settings.min_free_kbytes):
         reserves.write("min_free_kbytes", str(inputs.min_free_kbytes))
     return reserves

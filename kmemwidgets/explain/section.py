@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from kmemwidgets.capture import Capture
-from kmemwidgets.records import MachineSpec
+from kmemwidgets.records import BadInput, MachineSpec
 from kmemwidgets.sim.zone_sizes import NoMemoryError
 
 #: A figure: a number, a list of numbers, or a name.
@@ -102,4 +102,8 @@ def run(section: Section, capture: Capture) -> Result:
     except NoMemoryError:
         # Where the firmware's map couldn't be read nothing follows from it: misses, not an error.
         predicted, unknowable = {}, ()
+    except ValueError as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput(f"section {section.name}: {error}", where=capture.name) from error
     return compare(section.name, predicted, recorded, unknowable)

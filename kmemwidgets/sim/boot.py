@@ -132,7 +132,10 @@ def boot(spec: MachineSpec) -> Booted:
     for name, value in spec.sysctl:
         # A recording names sysctls that nobody wrote as well.
         if name in WRITABLE and value.split() != reserves.read(name).split():
-            reserves.write(name, value)
+            try:
+                reserves.write(name, value)
+            except ValueError as error:
+                raise BadInput(str(error), todo="describe sysctls as they can be written") from error
     page_alloc.setup_per_cpu_pageset()
     return Booted(memory, ranges, memblock, zones, order, reserves, memmap, page_alloc)
 

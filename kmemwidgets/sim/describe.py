@@ -23,7 +23,9 @@ BOARD_START = {"arm64": GIB, "arm": GIB}
 
 #: The smallest machine whose kernel still finds room for itself.
 LEAST_MEMORY = 8 * MIB
-MOST_MEMORY = 64 << 40
+MOST_MEMORY = 4 << 40
+#: Where memory may end at most: tables of frames have an entry for every frame below.
+MOST_ADDRESS = 8 << 40
 MOST_NODES = 1024
 MOST_CPUS = 8192
 
@@ -250,6 +252,8 @@ def check_spec(spec: MachineSpec) -> None:
     for start, end in [*everything, *((entry.start, entry.end) for entry in spec.nodes)]:
         if not 0 <= start < end <= 1 << 57:
             raise BadInput(f"a range from {start:#x} to {end:#x}")
+    if any(entry.kind == "usable" and entry.end > MOST_ADDRESS for entry in spec.memory):
+        raise BadInput(f"memory above {MOST_ADDRESS >> 40} TiB", todo="describe a smaller machine")
     for before, after in zip(spec.memory, spec.memory[1:], strict=False):
         if after.start < before.end:
             raise BadInput(f"memory ranges overlap at {after.start:#x}")

@@ -152,3 +152,20 @@ def test_without_a_firmware_map_figures_are_misses(capture: Path, tmp_path: Path
     assert [result.predicted for result in results if result.of] == [0] * 5
     assert results[0].of == 12
     assert results[0].misses[0].predicted is None
+
+
+@pytest.mark.parametrize(
+    ("option", "section"),
+    [("CONFIG_PHYSICAL_START=0xzz", "layout"), ("CONFIG_CMA=y CONFIG_CMA_SIZE_MBYTES=many", "boot")],
+)
+def test_a_hostile_description_is_one_line(
+    capture: Path, tmp_path: Path, option: str, section: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = spoil(capture, tmp_path, lambda text: text)
+    meta = json.loads((target / "meta.json").read_text())
+    meta["config"] = option.split()
+    (target / "meta.json").write_text(json.dumps(meta))
+    assert main(["explain", str(target), "--section", section]) == 2
+    error = capsys.readouterr().err
+    assert section in error
+    assert error.count("\n") == 1

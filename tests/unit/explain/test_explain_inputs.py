@@ -254,3 +254,9 @@ def test_meminfo_without_a_firmware_map_still_adds_up() -> None:
     assert figures["proc MemTotal"] == 400_000
     assert figures["proc Slab"] == 12
     assert "proc DirectMap4k" not in figures
+
+
+def test_what_the_kernel_refuses_changes_nothing() -> None:
+    spec = spec_of()
+    refused = inputs(spec, sysctls={"watermark_scale_factor": "5000", "percpu_pagelist_high_fraction": "3"})
+    assert predict_watermarks(spec, refused) == predict_watermarks(spec, inputs(spec))

@@ -346,6 +346,8 @@ def test_save_and_load(tmp_path: Path) -> None:
         lambda raw: raw["spec"].update(cpus=0),
         lambda raw: raw["spec"].update(cpu_node=[0, 0, 0, 0]),
         lambda raw: raw["spec"].update(page_size=17),
+        lambda raw: raw["spec"].update(memory=[{"start": 0, "end": 1 << 50}]),
+        lambda raw: raw["spec"].update(sysctl=[["watermark_scale_factor", "0"]]),
     ],
 )
 def test_damaged_machines_are_refused_in_one_line(tmp_path: Path, damage: object) -> None:
