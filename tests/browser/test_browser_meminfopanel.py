@@ -31,7 +31,7 @@ def shown(lab_session: Any) -> Any:
 def panel(lab: Any, shown: Any) -> Any:
     shown.execute("w.clear(); w.without_free = False")
     lab.page.wait_for_function("() => !document.querySelector('.kmem-mi-row.kmem-on')")
-    return shown.panel.locator(".kmem-meminfopanel")
+    return shown.panel.locator(".kmem-meminfopanel").first
 
 
 def areas(panel: Any) -> dict[str, float]:

@@ -44,7 +44,7 @@ def shown(lab_session: Any) -> Any:
 def diagram(lab: Any, shown: Any) -> Any:
     shown.execute("w.clear_selection()")
     lab.page.wait_for_function("() => !document.querySelector('.kmem-zd-chip[aria-pressed=true]')")
-    return shown.panel.locator(".kmem-zonediagram")
+    return shown.panel.locator(".kmem-zonediagram").first
 
 
 def test_floors_are_painted_to_scale(lab: Any, shown: Any, diagram: Any) -> None:
@@ -151,7 +151,7 @@ def test_pasted_zoneinfo_and_a_second_view(lab: Any, shown: Any, diagram: Any) -
     output = shown.run("w")
     output.locator(".kmem-zd-chip[data-node='1']").click()
     shown.wait_python("w.focus.node", "1")
-    assert diagram.locator(".kmem-zd-chip[data-node='1'][aria-pressed=true]").count() == 2
+    assert shown.panel.locator(".kmem-zd-chip[data-node='1'][aria-pressed=true]").count() == 2
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])

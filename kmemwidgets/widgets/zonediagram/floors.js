@@ -7,6 +7,7 @@ import { bandsOf, extent, hasAddresses, pagesOf, pieceOf, scale, spread, ticks }
 
 const LEFT = 104;
 const RIGHT = 6;
+const GAP = 6;
 const NODE = { top: 34, height: 34 };
 const ZONE = { top: 132, height: 84 };
 const PAGE = { top: 268, height: 54 };
@@ -86,8 +87,13 @@ function axis(svg, [from, to], at, y, pageSize) {
   for (const tick of ticks(from * pageSize, to * pageSize)) {
     const x = at(tick / pageSize);
     svg.append(svgElement("line", { class: "kmem-zd-tick", x1: x, x2: x, y1: y - 6, y2: y }));
-    svg.append(svgElement("text", { class: "kmem-zd-ticktext", x, y: y - 10, "text-anchor": x < LEFT + 20 ? "start" : "middle", text: sizeWords(tick) }));
+    svg.append(svgElement("text", { class: "kmem-zd-ticktext", x, y: y - 10, "text-anchor": anchor(x, at(to)), text: sizeWords(tick) }));
   }
+}
+
+function anchor(x, right) {
+  if (x < LEFT + 24) return "start";
+  return x > right - 24 ? "end" : "middle";
 }
 
 function drawNodes(svg, chips, data, bands, at, node, now, actions) {
@@ -142,8 +148,8 @@ function drawZones(svg, chips, data, own, at, node, zone, now, bounds, actions) 
   for (const each of node.zones.filter((z) => !own.some((band) => band.zone === z))) {
     labels.push({ zone: each, middle: 1e9, x: null, label: `${each.name} · ${text("zonediagram.empty")}` });
   }
-  const widths = labels.map(({ label }) => ({ width: label.length * 7 + 18 }));
-  const edges = spread(labels.map((each, i) => ({ middle: each.middle, ...widths[i] })), bounds);
+  const widths = fitted(labels, bounds);
+  const edges = spread(labels.map((each, i) => ({ middle: each.middle, ...widths[i] })), bounds, GAP);
   const top = ZONE.top - 32;
   labels.forEach((each, i) => {
     if (each.x !== null) {
@@ -158,6 +164,16 @@ function drawZones(svg, chips, data, own, at, node, zone, now, bounds, actions) 
       attributes: { "data-zone": each.zone.name }, onClick: () => actions.zone(node, each.zone),
     }));
   });
+}
+
+// Widths of the labels; where they don't fit into the row, only the zones' names stay, and then what room there is.
+function fitted(labels, [left, right]) {
+  const needed = () => labels.map(({ label }) => label.length * 7 + 18);
+  const room = right - left - GAP * (labels.length - 1);
+  const sum = (widths) => widths.reduce((all, each) => all + each, 0);
+  if (sum(needed()) > room) for (const each of labels) each.label = each.zone.name;
+  const share = Math.min(1, room / sum(needed()));
+  return needed().map((width) => ({ width: width * share }));
 }
 
 function chip({ label, says, pressed, left, width, top, height, inside, look = "", attributes, onClick }) {
