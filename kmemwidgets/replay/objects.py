@@ -206,7 +206,9 @@ class ObjectReplay:
             return made
         size = described.slab_size
         page_size = self.spec.page_size
-        order = described.order if described.order is not None else 0
+        order = described.order or 0
+        if order > self.slub.tunables.highest_order:
+            return None
         partial = self.rules.cpu_partial(size, page_size)
         geometry = CacheGeometry(
             # Where in its slot the object lies doesn't matter: its address is taken as it comes.
@@ -264,6 +266,8 @@ class ObjectReplay:
 
     def _pages_freed(self, pfn: int, order: int) -> None:
         """Forget slabs whose pages went back."""
+        if order > self.slub.tunables.highest_order:
+            return
         first = self.slub.page_offset + (pfn << self.slub.page_shift) >> self.slub.page_shift
         for page in range(first, first + (1 << order)):
             slab = self.slub.slabs.get(page)

@@ -15,14 +15,20 @@ from typing import Any
 
 from kmemwidgets.capture import Capture
 from kmemwidgets.procfs import vmallocinfo
-from kmemwidgets.records import MachineSpec, VmallocArea
+from kmemwidgets.records import BadInput, MachineSpec, VmallocArea
 from kmemwidgets.sim.rules import pick
 from kmemwidgets.sim.rules.vmalloc import TABLE, VmallocRules
 from kmemwidgets.sim.slub_options import word_size
 from kmemwidgets.sim.vmalloc import Vmalloc, VmapArea
 from kmemwidgets.tracefs import parse
 
-_EVENTS = ("va_alloc", "va_alloc_ret", "va_free", "va_purge")
+#: The probes, and the numbers that each must have printed to be of use.
+_EVENTS = {
+    "va_alloc": ("size", "align", "vstart", "vend"),
+    "va_alloc_ret": ("start",),
+    "va_free": ("start", "end"),
+    "va_purge": (),
+}
 _SECTION = re.compile(r"^=== (\d+) (.*) vmallocinfo$", re.MULTILINE)
 _UNPURGED = "unpurged vm_area"
 #: Bounds of a replay that has not seen any request, to which no answer depends.
@@ -124,10 +130,10 @@ class VmallocReplay:
             self.asked.setdefault(event.pid, []).append(event)
         elif event.kind == "va_alloc_ret":
             requests = self.asked.get(event.pid)
-            if requests and "start" in event.numbers:
+            if requests:
                 self._alloc(requests.pop(), event.numbers["start"])
         elif event.kind == "va_free":
-            self._free(event.numbers["start"], event.numbers["end"])
+            self._free(event.numbers["start"])
         elif event.kind == "va_purge":
             self.vmalloc.purge()
 
@@ -153,10 +159,10 @@ class VmallocReplay:
         flags = ("vmalloc", "vpages") if pages * self.word > self.page_size else ("vmalloc",)
         return VmallocArea(start, start + size, size, pages=pages, flags=flags, nodes={0: pages})
 
-    def _free(self, start: int, end: int) -> None:
+    def _free(self, start: int) -> None:
         area = self.vmalloc.busy.pop(start, None)
         if area is not None:
-            self.vmalloc.free_vmap_area(start, end, area.node)
+            self.vmalloc.free_vmap_area(start, area.row.end, area.node)
 
     def compare(self, recorded: Iterable[VmallocArea]) -> None:
         """Lay the rows beside a reading."""
@@ -179,14 +185,31 @@ def read_events(text: str, where: str = "trace") -> list[AreaEvent]:
     """Take the log of areas out of a trace."""
     found = []
     for event in parse(text, where=where).events:
-        if event.name in _EVENTS:
-            numbers = {name: value for name, value in event.fields.items() if isinstance(value, int)}
+        if event.name not in _EVENTS:
+            continue
+        numbers = {name: value for name, value in event.fields.items() if isinstance(value, int)}
+        if all(name in numbers for name in _EVENTS[event.name]):
             found.append(AreaEvent(event.name, event.time_ns or 0, event.cpu, event.pid or 0, numbers))
     return found
 
 
 def replay_vmalloc(spec: MachineSpec, events: Sequence[AreaEvent], readings: Sequence[Reading]) -> VmallocResult:
-    """Replay the log from its first reading on, and compare areas and all further readings."""
+    """Replay the log from its first reading on, and compare areas and all further readings.
+
+    Raises
+    ------
+    BadInput
+        For areas that lie on each other.
+    """
+    try:
+        return _replay(spec, events, readings)
+    except ValueError as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput(f"the areas of the log don't fit together: {error}", todo="record the trace again") from error
+
+
+def _replay(spec: MachineSpec, events: Sequence[AreaEvent], readings: Sequence[Reading]) -> VmallocResult:
     asked = Counter((event.numbers["vstart"], event.numbers["vend"]) for event in events if event.kind == "va_alloc")
     bounds = asked.most_common(1)[0][0] if asked else _ANY
     replay = VmallocReplay(spec, readings[0].areas, bounds)

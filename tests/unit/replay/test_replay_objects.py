@@ -1,0 +1,161 @@
+"""Replaying objects and areas of made-up logs: what is learnt, what is missed, what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from kmemwidgets.records import BadInput, MachineSpec, VmallocArea
+from kmemwidgets.replay.objects import call_site_caches, direct_map_base, replay_objects
+from kmemwidgets.replay.vmalloc import AreaEvent, Reading, read_events, read_series, replay_vmalloc
+from kmemwidgets.tracefs import Row
+
+BASE = 0xFFFF888000000000
+SLABINFO = """slabinfo - version: 2.1
+# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables
+things 0 0 1024 8 2 : tunables 0 0 0 : slabdata 0 0 0
+other 0 0 1024 8 2 : tunables 0 0 0 : slabdata 0 0 0
+single 0 0 512 8 1 : tunables 0 0 0 : slabdata 0 0 0
+huge 0 0 64 8 1099511627776 : tunables 0 0 0 : slabdata 0 0 0
+kmalloc-64 0 0 64 64 1 : tunables 0 0 0 : slabdata 0 0 0
+"""
+
+
+def event(name: str, *values: object, cpu: int = 0) -> Row:
+    return (name, "task", 1, cpu, 0, "", values)
+
+
+def alloc(address: int, site: str = "make", size: int = 1024, cpu: int = 0) -> Row:
+    return event("kmem_cache_alloc", site, BASE + address, size, size, "GFP_KERNEL", -1, cpu=cpu)
+
+
+def free(address: int, name: str = "things", cpu: int = 0) -> Row:
+    return event("kmem_cache_free", "drop", BASE + address, name, cpu=cpu)
+
+
+def run(*rows: Row, cpus: int = 1) -> tuple[int, int, int]:
+    result = replay_objects(MachineSpec(cpus=cpus), rows, SLABINFO)
+    return result.determined, result.exact, result.unattributed
+
+
+def test_an_object_that_was_freed_is_expected_again() -> None:
+    assert run(alloc(0), free(0), alloc(0)) == (1, 1, 0)
+    assert run(alloc(0), alloc(1024), free(0), free(1024), alloc(1024), alloc(0)) == (2, 2, 0)
+    assert run(alloc(0), alloc(1024), free(0), free(1024), alloc(0)) == (1, 0, 0)
+
+
+def test_after_a_miss_the_recorded_object_is_gone() -> None:
+    rows = [alloc(0), alloc(1024), free(0), free(1024), alloc(0), free(0), alloc(0)]
+    assert run(*rows) == (2, 1, 0)
+
+
+def test_slabs_put_aside_come_back_newest_first() -> None:
+    # Objects of three slabs of two pages; the cpu's own is the third.
+    rows = [alloc(0x4000), free(0), free(0x2000), alloc(0x4400), alloc(0x2000), alloc(0), free(0x4000)]
+    assert run(*rows) == (2, 2, 0)
+
+
+def test_a_slab_whose_pages_went_is_forgotten() -> None:
+    rows = [alloc(0x4000), free(0), event("mm_page_free", 0, 1), alloc(0x6000), alloc(0), free(0x4000)]
+    result = replay_objects(MachineSpec(), rows, SLABINFO)
+    assert (result.determined, result.exact) == (1, 0)
+    assert result.first_misses[0].predicted == 0
+
+
+def test_frees_of_another_cpu_wait_on_the_slab() -> None:
+    rows = [alloc(0, cpu=0), alloc(1024, cpu=0), free(0, cpu=1), free(1024, cpu=0), alloc(1024, cpu=0), alloc(0, cpu=0)]
+    assert run(*rows, cpus=2) == (2, 2, 0)
+
+
+def test_an_object_taken_without_an_event_is_on_top_when_it_comes_back() -> None:
+    rows = [alloc(0), alloc(1024), alloc(2048), free(0), free(1024), free(2048), free(0), alloc(0), alloc(2048)]
+    assert run(*rows) == (2, 2, 0)
+
+
+def test_whose_object_it_is() -> None:
+    assert call_site_caches([alloc(0), free(0), alloc(0, site="else")]) == {"make": "things"}
+    assert run(alloc(0)) == (0, 0, 1), "two caches have objects of this size"
+    assert run(alloc(0, size=512), free(0, "single"), alloc(0, site="else", size=512)) == (1, 1, 0)
+    assert run(alloc(0, size=64), free(0, "huge"), free(0, "unknown")) == (0, 0, 1)
+
+
+def test_kmalloc_and_kfree() -> None:
+    request = event("kmalloc", "f", BASE, 50, 64, "GFP_KERNEL", -1)
+    assert run(request, event("kfree", "g", BASE), request) == (1, 1, 0)
+    assert run(event("kfree", "g", BASE), event("mm_page_free", 0, 31)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("spec", "base"),
+    [
+        (MachineSpec(), BASE),
+        (MachineSpec(va_bits=57), 0xFF11000000000000),
+        (MachineSpec(bases=(("page_offset_base", 0xFFFF9C0000000000),)), 0xFFFF9C0000000000),
+        (MachineSpec(arch="x86_32"), 0xC0000000),
+        (MachineSpec(arch="arm64", va_bits=48), 0xFFFF000000000000),
+    ],
+)
+def test_direct_map(spec: MachineSpec, base: int) -> None:
+    assert direct_map_base(spec) == base
+
+
+# --- areas ----------------------------------------------------------------------------------------
+
+AREA = VmallocArea(0x10000, 0x12000, 0x2000, "boot", pages=1, flags=("vmalloc",), nodes={0: 1})
+BOUNDS = {"vstart": 0x10000, "vend": 0x1000000}
+
+
+def asked(time: int, size: int, start: int, align: int = 1) -> list[AreaEvent]:
+    return [
+        AreaEvent("va_alloc", time, 0, 1, {"size": size, "align": align, **BOUNDS}),
+        AreaEvent("va_alloc_ret", time, 0, 1, {"start": start}),
+    ]
+
+
+def new(start: int, size: int, pages: int) -> VmallocArea:
+    return VmallocArea(start, start + size, size, "f", pages=pages, flags=("vmalloc",), nodes={0: pages})
+
+
+def test_areas_and_rows() -> None:
+    lazy = VmallocArea(0x12000, 0x14000, 0x2000, flags=("unpurged vm_area",))
+    events = [
+        *asked(2, 0x2000, 0x12000),
+        AreaEvent("va_free", 4, 0, 1, {"start": 0x12000, "end": 0x14000}),
+        *asked(6, 0x3000, 0x14000),
+        AreaEvent("va_purge", 7, 0, 1, {}),
+        *asked(8, 0x2000, 0x12000),
+    ]
+    readings = [
+        Reading(1, "start", (AREA,)),
+        Reading(3, "one", (AREA, new(0x12000, 0x2000, 1))),
+        Reading(5, "freed", (AREA, lazy)),
+        Reading(9, "end", (AREA, new(0x12000, 0x2000, 1), new(0x14000, 0x3000, 2))),
+    ]
+    result = replay_vmalloc(MachineSpec(), events, readings)
+    assert result.as_json() == {"vmalloc": {"exact": 3, "of": 3}, "vmallocinfo": {"equal": 7, "of": 7}}
+
+
+def test_wrong_rows_and_areas_are_told() -> None:
+    events = asked(2, 0x2000, 0x20000)
+    readings = [Reading(1, "start", (AREA,)), Reading(3, "end", (new(0x10000, 0x2000, 9),))]
+    result = replay_vmalloc(MachineSpec(), events, readings)
+    assert result.as_json() == {"vmalloc": {"exact": 0, "of": 1}, "vmallocinfo": {"equal": 0, "of": 2}}
+    assert result.misses == ["0x2000 bytes: predicted 0x12000, recorded 0x20000"]
+
+
+def test_areas_on_each_other_are_refused() -> None:
+    with pytest.raises(BadInput, match="fit together"):
+        replay_vmalloc(MachineSpec(), [], [Reading(1, "start", (AREA, new(0x11000, 0x2000, 1)))])
+
+
+def test_the_log_and_the_series_are_read() -> None:
+    text = (
+        "  a-1 [000] .....  1.000002: va_free: (f+0x0/0x340) start=0x1000 end=0x3000\n"
+        "  a-1 [000] .....  1.000003: va_free: (f+0x0/0x340) start=(fault)\n"
+        "  a-1 [000] .....  1.000004: va_purge: (f+0x0/0x340) start=0x1 end=0x0\n"
+    )
+    assert [event.kind for event in read_events(text)] == ["va_free", "va_purge"]
+    series = "=== 5 one vmallocinfo\n0xffffc90000000000-0xffffc90000002000    8192 f+0x1/0x2 pages=1 vmalloc N0=1\n"
+    readings = read_series(f"{series}=== 6 tick vmstat\nnr_free 7\n{series.replace('5 one', '7 two words')}")
+    assert [(reading.time_ns, reading.label, len(reading.areas)) for reading in readings] == [
+        (5, "one", 1), (7, "two words", 1),
+    ]  # fmt: skip
