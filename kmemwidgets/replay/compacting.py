@@ -22,6 +22,8 @@ from kmemwidgets.sim.rules.compaction import TABLE, CompactionRules
 from .pages import REPLAYED, Cpu, PageReplay
 
 COMPACTION_EVENTS = ("mm_compaction_suitable", "mm_compaction_begin", "mm_compaction_end")
+#: A run begins so many rows at most after its task was told whether the zone is suitable; other cpus may act between.
+NEXT = 4
 FOLLOWED = (*REPLAYED, *COMPACTION_EVENTS)
 
 
@@ -58,12 +60,12 @@ class CompactingReplay(PageReplay):
         self.compaction = Compaction(allocator, pick(CompactionRules, TABLE, version))
         self.moves: dict[int, int] = {}
         self._runs: dict[int, Run] = {}
-        self._orders: dict[int, int] = {}
+        self._orders: dict[int, tuple[int, int]] = {}
 
     def _vmscan(self, name: str, state: Cpu, cpu: int, comm: str, pid: int, values: tuple[Any, ...]) -> None:
         super()._vmscan(name, state, cpu, comm, pid, values)
         if name == "mm_compaction_suitable":
-            self._orders[pid] = values[2]
+            self._orders[pid] = values[2], self._row
         elif name == "mm_compaction_begin":
             self._begin(comm, pid, cpu, values)
         elif name == "mm_compaction_end":
@@ -73,7 +75,11 @@ class CompactingReplay(PageReplay):
         zone_start = values[0]
         zone = next((at for at, live in enumerate(self.allocator.zones) if live.zone.start_pfn == zone_start), None)
         self.result.triggers += 1
-        if zone is None or not self.triggers or self._orders.get(pid) != WHOLE:
+        order, row = self._orders.pop(pid, (WHOLE, self._row))
+        if self._row - row > NEXT:
+            # Since 6.5 nobody asks whether a whole zone is suitable: what was asked was about something else.
+            order = WHOLE
+        if zone is None or not self.triggers or order != WHOLE:
             return
         daemon = comm.startswith("kcompactd")
         mode = SYNC_LIGHT if daemon else SYNC

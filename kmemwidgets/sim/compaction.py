@@ -234,7 +234,8 @@ class Compaction:
     def compact_node(self, nid: int, cpu: int = 0) -> None:
         """Compact all zones of a node, as a write to compact_memory does (compact_node)."""
         for zone in self._zones_of(nid):
-            self._told_suitable(zone, WHOLE, CONTINUE)
+            if self.rules.whole_is_asked:
+                self._told_suitable(zone, WHOLE, CONTINUE)
             self.run(self.begin(zone, WHOLE, SYNC, whole_zone=True, ignore_skip_hint=True, cpu=cpu))
 
     def compact_memory(self, cpu: int = 0) -> None:
@@ -250,7 +251,8 @@ class Compaction:
     def proactive_compact_node(self, nid: int, cpu: int = 0) -> None:
         """Compact a node until the score of each zone is low enough."""
         for zone, control in self.proactive_controls(nid, cpu):
-            self._told_suitable(zone, WHOLE, CONTINUE)
+            if self.rules.whole_is_asked:
+                self._told_suitable(zone, WHOLE, CONTINUE)
             self.run(self.begin(zone, **control))
 
     def score(self, nid: int) -> int:

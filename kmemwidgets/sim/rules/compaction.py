@@ -25,12 +25,15 @@ class CompactionRules:
         kcompactd compacts by itself where the fragmentation score is too high.
     marks_rescanned : bool
         A page block that was scanned twice is marked to be skipped.
+    whole_is_asked : bool
+        A run over a whole zone, too, is told to be suitable (mm_compaction_suitable).
     """
 
     free_lists_by_order: bool
     moves_large_folios: bool
     proactive: bool
     marks_rescanned: bool
+    whole_is_asked: bool
 
 
 TABLE: tuple[Rule, ...] = (
@@ -52,4 +55,8 @@ TABLE: tuple[Rule, ...] = (
          f"{_COMPACTION} isolate_migratepages_block", ("source",)),
     Rule("marks_rescanned", (6, 3), True, "A page block scanned twice in a row is marked too.",
          f"{_COMPACTION} isolate_migratepages_block, finish_pageblock", ()),
+    Rule("whole_is_asked", (2, 6, 35), True, "compaction_suitable() is asked before every run, and says so.",
+         f"{_COMPACTION} compact_zone", _RECORDED),
+    Rule("whole_is_asked", (6, 5), False, "A run over a whole zone begins without asking.",
+         f"{_COMPACTION} compact_zone", ()),
 )  # fmt: skip

@@ -103,6 +103,7 @@ def live_through(kernel, seed, stuck=0.0):
 def test_a_machine_is_followed_across_compaction(kernel, seed):
     rows, machine, _ = live_through(kernel, seed)
     assert sum(row[0] == "mm_compaction_begin" for row in rows) == 3
+    assert any(row[0] == "mm_compaction_suitable" for row in rows) == (kernel == "6.1")
     allocator, version = make(kernel)
     replay = CompactingReplay(allocator, version)
     replay.compaction.proactiveness = 95
