@@ -91,6 +91,7 @@ def describe(
     cmdline : str
     config : mapping
         CONFIG options that differ from the usual: ``{"CONFIG_HIGHMEM": "n"}``; True and False for "y" and "n".
+        ARM64_VA_BITS, ARM64_64K_PAGES and PGTABLE_LEVELS shape the address space.
     name : str
     distances : sequence of sequences of int
         The SLIT.
@@ -118,6 +119,7 @@ def describe(
     wide = ranges[-1].end > 1 << 32
     if arch == "arm" and wide:
         raise ValueError("arm here has no LPAE, so at most 3 GiB of memory")
+    options = dict(_config(config))
     return MachineSpec(
         arch=arch,
         kernel=version,
@@ -125,13 +127,14 @@ def describe(
         cpus=len(cpu_node),
         name=name or f"{arch} {_words(total)}",
         pae=arch == "x86_32" and (wide if pae is None else pae),
-        va_bits={"x86_32": 32, "arm": 32}.get(arch, 48),
+        page_size=_page_size(arch, options),
+        va_bits=_va_bits(arch, options, cmdline),
         nodes=_node_ranges(ranges, sizes) if len(sizes) > 1 else (),
         cpu_node=cpu_node if len(sizes) > 1 else (),
         distances=tuple(tuple(row) for row in distances),
         reserved=_initrd(ranges, size_of(initrd)),
         cmdline=cmdline,
-        config=_config(config),
+        config=tuple(options.items()),
     )
 
 
@@ -151,6 +154,28 @@ def _config(config: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
         else:
             found.append((name, str(value)))
     return tuple(found)
+
+
+def _page_size(arch: str, options: Mapping[str, str]) -> int:
+    """Return the page size that a kernel is built for: arm64 has three."""
+    for name, size in (("CONFIG_ARM64_64K_PAGES", 65536), ("CONFIG_ARM64_16K_PAGES", 16384)):
+        if arch == "arm64" and options.get(name) == "y":
+            return size
+    return 4096
+
+
+def _va_bits(arch: str, options: Mapping[str, str], cmdline: str) -> int:
+    """Return the bits of a virtual address."""
+    if arch == "arm64":
+        bits = options.get("CONFIG_ARM64_VA_BITS", "48")
+        if bits not in ("36", "39", "42", "47", "48", "52"):
+            raise ValueError(f"CONFIG_ARM64_VA_BITS={bits}; one of 36, 39, 42, 47, 48, 52")
+        return int(bits)
+    if arch == "x86_64":
+        # Five levels need a cpu that has them, as a description of one says.
+        five = options.get("CONFIG_PGTABLE_LEVELS") == "5" and "no5lvl" not in cmdline.split()
+        return 57 if five else 48
+    return 32
 
 
 def _nodes(nodes: int | Sequence[Node], total: int, cpus: int) -> tuple[list[int], tuple[int, ...]]:

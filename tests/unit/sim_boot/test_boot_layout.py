@@ -185,3 +185,19 @@ def test_areas_are_apart_and_shown(arch: str) -> None:
     apart = [area for area in areas if area.name != "early fixmap"]
     assert all(a.end <= b.start for a, b in itertools.pairwise(apart))
     assert Machine.boot(spec).snapshot().layout == areas
+
+
+def test_the_configuration_shapes_the_address_space() -> None:
+    wide = describe(config={"PGTABLE_LEVELS": 5})
+    assert wide.va_bits == 57
+    assert address_space(wide, usable_memory(wide)).page_offset == 0xFF11000000000000
+    assert describe(config={"PGTABLE_LEVELS": 5}, cmdline="no5lvl").va_bits == 48
+    board = describe(arch="arm64", config={"ARM64_VA_BITS": 42, "ARM64_64K_PAGES": True}, kernel="6.18")
+    assert (board.page_size, board.va_bits) == (65536, 42)
+    assert address_space(board, usable_memory(board)).page_offset == 0xFFFFFC0000000000
+    with pytest.raises(ValueError, match="VA_BITS=40"):
+        describe(arch="arm64", config={"ARM64_VA_BITS": 40})
+    for arch, config in (("arm64", {"ARM64_16K_PAGES": "y", "ARM64_VA_BITS": 47}), ("x86_64", {"PGTABLE_LEVELS": 5})):
+        machine = Machine.boot(arch=arch, memory="1G", config=config)
+        assert machine.alloc_pages("GFP_KERNEL") is not None
+        assert machine.snapshot().layout
