@@ -56,8 +56,8 @@ if TYPE_CHECKING:
     from kmemwidgets.widgets import KmallocPanel as KmallocPanel
     from kmemwidgets.widgets import MeminfoPanel as MeminfoPanel
     from kmemwidgets.widgets import SlabPanel as SlabPanel
-    from kmemwidgets.widgets import VmallocPanel as VmallocPanel
     from kmemwidgets.widgets import Timeline as Timeline
+    from kmemwidgets.widgets import VmallocPanel as VmallocPanel
     from kmemwidgets.widgets import ZoneDiagram as ZoneDiagram
     from kmemwidgets.widgets import link as link
 
