@@ -1,0 +1,69 @@
+"""`kmem lab` as a learner starts it: a real JupyterLab opens the first chapter, and its websocket has Nagle off."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import Watch, free_port
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path, Path]]:
+    folder = tmp_path_factory.mktemp("a learner")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    apart = {f"JUPYTER_{name}_DIR": str(folder / name) for name in ("CONFIG", "DATA", "RUNTIME")}
+    apart |= {f"JUPYTERLAB_{name}_DIR": str(folder / name) for name in ("SETTINGS", "WORKSPACES")}
+    words = ["lab", str(folder / "my course"), "--no-browser", "--port", str(port)]
+    words += ["--", "--IdentityProvider.token=", "--ServerApp.log_level=INFO"]
+    log = folder / "log"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kmemwidgets.cli", *words],
+            stdout=out, stderr=subprocess.STDOUT, env={**os.environ, **apart}, cwd=folder, start_new_session=True,
+        )  # fmt: skip
+    pause = threading.Event()
+    end = time.monotonic() + 90
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/api/status", timeout=2):
+                break
+        except OSError:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end, log.read_text()
+            pause.wait(0.1)
+    yield url, folder / "my course", log
+    os.killpg(process.pid, signal.SIGTERM)
+    process.wait(20)
+
+
+def test_it_opens_the_first_chapter_and_asks_nobody_else(started: tuple[str, Path, Path], browser: Any) -> None:
+    url, course, _ = started
+    assert (course / "01-your-machine.ipynb").is_file()
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(60_000)
+    watch = Watch(page)
+    try:
+        page.goto(f"{url}/")
+        page.locator(".jp-NotebookPanel h1", has_text="1. Your machine, at a glance").wait_for()
+        page.locator(".jp-NotebookPanel img[src^='data:image/svg+xml']").first.wait_for()
+        assert page.locator(".jp-Dialog").count() == 0
+        assert watch.take() == []
+    finally:
+        page.close()
+
+
+def test_it_says_that_small_messages_go_out_at_once(started: tuple[str, Path, Path]) -> None:
+    told = started[2].read_text()
+    assert "TCP_NODELAY is set on kernel websockets" in told
+    assert f"the course is in {started[1]}" in told
