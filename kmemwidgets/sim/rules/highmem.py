@@ -28,14 +28,16 @@ class HighmemRules:
 TABLE: tuple[Rule, ...] = (
     Rule(
         "pkmap_slots", (2, 4), lambda pae: 512 if pae else 1024,
-        "kmap has the addresses of one page table", "arch/x86/include/asm/highmem.h, LAST_PKMAP", ("source",),
+        "kmap has a slot for each entry of one page table: 1024, with PAE 512.",
+        "arch/x86/include/asm/highmem.h, LAST_PKMAP", ("source",),
     ),
     Rule(
-        "slots_of_task", (2, 4), False, "short-lived mappings belong to the cpu, and nobody may be moved meanwhile",
+        "slots_of_task", (2, 4), False,
+        "Mappings for a moment belong to the cpu, and the task that made one may not be moved.",
         "mm/highmem.c, kmap_atomic", ("source",),
     ),
     Rule(
-        "slots_of_task", (5, 11), True, "short-lived mappings belong to the task and go where it goes",
+        "slots_of_task", (5, 11), True, "Mappings for a moment belong to the task and go where it goes.",
         "mm/highmem.c, __kmap_local_pfn_prot", ("source",),
     ),
 )  # fmt: skip
