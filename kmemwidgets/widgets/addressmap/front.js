@@ -18,6 +18,7 @@ const LABEL_GAP = 19;
 const GLIDE_MS = 260;
 const DRAG_PX = 4;
 const OVERVIEW_PX = 34;
+const NARROW_PX = 330; // a column without room for sizes
 
 /** A model's state: the wire and the focus are shared by its views. */
 export const widget = () => {
@@ -213,7 +214,8 @@ function openView({ model, el, signal, wire, focus }) {
   }
 
   function column(space, index, wide, height) {
-    const strip = { x: 84, width: Math.min(150, Math.max(60, wide * 0.24)) };
+    const narrow = wide < NARROW_PX;
+    const strip = narrow ? { x: 58, width: 34 } : { x: 84, width: Math.min(150, Math.max(60, wide * 0.24)) };
     const box = element("div", { class: "kmem-address-column", style: `width:${wide}px` });
     const picture = svgElement("svg", { width: wide, height, "aria-hidden": "true" });
     const low = space.scale.toPart(window_.lo);
@@ -280,7 +282,7 @@ function openView({ model, el, signal, wire, focus }) {
         },
         element("i", { class: `kmem-address-swatch kmem-address-${region.group}` }),
         element("span", { text: region.name, "data-term": region.term || null }),
-        element("span", { class: "kmem-address-size", text: sizeWords(region.end - region.start) }),
+        wide < NARROW_PX ? null : element("span", { class: "kmem-address-size", text: sizeWords(region.end - region.start) }),
       );
       label.addEventListener("click", () => choose(index, region.start));
       label.addEventListener("dblclick", () => open());
