@@ -207,6 +207,15 @@ def test_every_key_reaches_python(shown: View, book: Any) -> None:
                 raise AssertionError(f"{gesture.name} by {key}: {error}") from None
 
 
+def test_a_map_that_is_laid_out_anew_keeps_the_keyboard(shown: View, book: Any) -> None:
+    shown.key("+", "+", "Home", "m")
+    book.wait_python("w.part[:1]", "[0]")
+    anew = "root => !root.dataset.painted.startsWith('1.')"
+    shown.page.wait_for_function(anew, arg=shown.root.element_handle())
+    shown.page.keyboard.press("0")
+    book.wait_python("w.part", "[]")
+
+
 def test_a_verb_that_is_not_there_says_so(shown: View, book: Any) -> None:
     shown.key("r")
     assert "not possible here" in shown.said

@@ -144,7 +144,8 @@ function build(view, map) {
   });
   view.zones.mark(view.shared.focus.get());
   fill(parts.side, view.zones.node, view.legend.node);
-  fill(shell.body, element("div", {}, parts.host, parts.detail), parts.side);
+  // Only once: an element that is moved loses the keyboard.
+  if (!parts.host.isConnected) fill(shell.body, element("div", {}, parts.host, parts.detail), parts.side);
   const option = (name) => element("option", { value: name, text: text(`framemap.by.${name}`) });
   fill(parts.colorBy, ...map.tables.map(option));
   parts.colorBy.value = model.get("color_by");
