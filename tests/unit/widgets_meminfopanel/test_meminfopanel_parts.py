@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from casefinder import captures
+from casefinder import capture_id, captures
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kmemwidgets.capture import Capture
 from kmemwidgets.records import BadInput, MemInfo, PerCpuPages, Snapshot, VmStat, ZoneInfo
 from kmemwidgets.widgets.meminfopanel.catalogue import CATALOGUE, unknown_field
 from kmemwidgets.widgets.meminfopanel.figures import figures, number
@@ -25,14 +26,17 @@ def snapshot(text: str, **more: object) -> Snapshot:
     return Snapshot(name="test", arch="x86_64", kernel=(6, 1), meminfo=meminfo(text), **more)  # type: ignore[arg-type]
 
 
-def recorded() -> list[Path]:
-    return [
-        path
-        for capture in captures()
-        if capture.is_dir()
-        for path in sorted(capture.rglob("meminfo*"))
-        if path.suffix != ".xz" and path.parent.name != "node"
-    ]
+def recorded(path: Path) -> dict[str, tuple[str, str | None]]:
+    """Return each meminfo of a recording, with the vmstat of the same instant where there is one."""
+    capture = Capture.load(path)
+    found = {}
+    for name in capture.files():
+        file = name.rpartition("/")[2]
+        if file.startswith("meminfo"):
+            beside = name.replace("meminfo", "vmstat")
+            same = file.endswith((".after", ".before")) and capture.has(beside)
+            found[name] = (capture.text(name), capture.text(beside) if same else None)
+    return found
 
 
 SMALL = """MemTotal: 1000 kB
@@ -105,30 +109,33 @@ def test_nothing_to_cut(text: str) -> None:
         parts(snapshot(text))
 
 
-@pytest.mark.parametrize("path", recorded(), ids=lambda path: "/".join(path.parts[-3:]))
+@pytest.mark.parametrize("path", captures(), ids=capture_id)
 def test_recorded_parts_make_up_the_total(path: Path) -> None:
-    snap = snapshot(path.read_text())
-    assert snap.meminfo is not None
-    found = parts(snap)
-    assert sum(part.kb for part in found) == snap.meminfo["MemTotal"]
-    assert all(part.kb >= 0 for part in found), found
-    assert all(figure.field.group != "other" for figure in figures(snap))
+    files = recorded(path)
+    assert files
+    for name, (text, _) in files.items():
+        snap = snapshot(text)
+        assert snap.meminfo is not None
+        found = parts(snap)
+        assert sum(part.kb for part in found) == snap.meminfo["MemTotal"], name
+        assert all(part.kb >= 0 for part in found), (name, found)
+        assert all(figure.field.group != "other" for figure in figures(snap)), name
 
 
-@pytest.mark.parametrize("path", recorded(), ids=lambda path: "/".join(path.parts[-3:]))
+@pytest.mark.parametrize("path", captures(), ids=capture_id)
 def test_formulas_give_what_the_kernel_printed(path: Path) -> None:
     """Of the files of one instant: meminfo.X and vmstat.X."""
-    beside = path.with_name(path.name.replace("meminfo", "vmstat"))
-    if path.suffix not in (".after", ".before") or not beside.exists():
-        pytest.skip("no vmstat of the same instant")
-    stat = VmStat({name: int(value) for name, value in (line.split() for line in beside.read_text().splitlines())})
-    snap = replace(snapshot(path.read_text()), vmstat=stat)
-    wrong = {f.field.name: f.verdict for f in figures(snap) if f.result is not None and f.result != f.value}
-    worked = {f.field.name for f in figures(snap) if f.result is not None}
-    # While killed processes are torn down, the two files can't be read at one instant.
-    dying = path.parts[-3].startswith(("oom-", "pressure-"))
-    assert len(wrong) <= (1 if dying else 0), wrong
-    assert worked >= {"Cached", "Active", "Slab", "KReclaimable", "AnonPages", "Mapped", "Shmem", "CommitLimit"}
+    for name, (text, beside) in recorded(path).items():
+        if beside is None:
+            continue
+        stat = VmStat({key: int(value) for key, value in (line.split() for line in beside.splitlines())})
+        told = figures(replace(snapshot(text), vmstat=stat))
+        wrong = {f.field.name: f.verdict for f in told if f.result is not None and f.result != f.value}
+        worked = {f.field.name for f in told if f.result is not None}
+        # While killed processes are torn down, the two files can't be read at one instant.
+        dying = capture_id(path).startswith(("oom-", "pressure-"))
+        assert len(wrong) <= (1 if dying else 0), (name, wrong)
+        assert worked >= {"Cached", "Active", "Slab", "KReclaimable", "AnonPages", "Mapped", "Shmem", "CommitLimit"}
 
 
 def test_the_numbers_are_put_in() -> None:
