@@ -339,7 +339,7 @@ class FreeAreas:
         first = pfn >> shift
         count = max(pages >> shift, 1)
         self.types[first : first + count] = bytes((mt,)) * count
-        self.memmap.places[first : first + count] = bytes(count)
+        self.memmap.places[first : first + count] = [0] * count
 
     def move_freepages(self, start: int, end: int, mt: int) -> int:
         """Move all free blocks of a range to the lists of a type and return their pages (move_freepages)."""

@@ -30,8 +30,8 @@ FreePlans = dict[int, dict[int, list["tuple[Any, ...] | None"]]]
 
 
 def freed_page(entry: int) -> tuple[int, int, int]:
-    """Return page, order and cpu of a free in the log."""
-    return entry >> 20, entry >> 12 & 0xFF, entry & 0xFFF
+    """Return page, order and cpu of a free in the log: a Page is a single one on cpu 0."""
+    return (entry, 0, 0) if entry.__class__ is Page else (entry >> 20, entry >> 12 & 0xFF, entry & 0xFFF)
 
 
 class FastPath:
@@ -100,7 +100,7 @@ class FastPath:
             pcp.streak >>= 1
         self._state[page] = code
         self._log(request)
-        if self._record is not None:
+        if told is not None:
             self._tell_taken(request, page, pcp.count, told)
         return page
 
@@ -126,7 +126,7 @@ class FastPath:
                         self._record((FREE, cpu, page, order))
                     told.account(cpu, size)
                     told.free_area.free_one_page(page, order, listed)
-                    self._log(page << 20 | tag)
+                    self._log(page << 20 | tag if tag else page)
                     return
                 self._free_slowly(page, order, cpu)
                 return
@@ -138,8 +138,8 @@ class FastPath:
                 pcp.streak = streak + grows
                 pcp.freed_high_order = order
                 self._state[page] = listed
-                self._log(page << 20 | tag)
-                if self._record is not None:
+                self._log(page << 20 | tag if tag else page)
+                if told is not None:
                     self._tell_put(page, order, cpu, count, pcp.high, told)
                 return
         self._free_slowly(page, order, cpu)

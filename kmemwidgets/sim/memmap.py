@@ -69,7 +69,7 @@ class MemMap:
         Migrate type of each page block, indexed by ``pfn >> pageblock_order``.
     zone_ids : memoryview
         Number of the zone of each page block, in the page allocator's order.
-    places : memoryview
+    places : list of int
         ``(zone number + 1) << 3 | type`` of a page block, once worked out; 0: not yet. Forgotten when its type changes.
     touched : set of int
         Pieces of `state` that may differ from zero, by ``pfn // CHUNK``.
@@ -86,7 +86,7 @@ class MemMap:
         self.state = make_table(entries)
         self.types = make_table((entries >> pageblock_order) + 1)
         self.zone_ids = make_table((entries >> pageblock_order) + 1)
-        self.places = make_table((entries >> pageblock_order) + 1)
+        self.places = [0] * ((entries >> pageblock_order) + 1)
         self.touched: set[int] = set()
         # What `save` copied last.
         self._kept: dict[int, bytes] = {}
@@ -123,7 +123,7 @@ class MemMap:
         """Bring the tables back to what `save` copied."""
         state = self.state
         pieces, self.types[:] = saved
-        self.places[:] = bytes(len(self.places))
+        self.places[:] = [0] * len(self.places)
         for at in self.touched | set(pieces):
             size = min(CHUNK, len(state) - at * CHUNK)
             state[at * CHUNK : at * CHUNK + size] = pieces.get(at, bytes(size))

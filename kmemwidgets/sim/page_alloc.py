@@ -386,7 +386,7 @@ class PageAllocator(FastPath):
             by_gfp[gfp] = (), None, size, code, request, (live, mt, gfp)
             return
         index = list_index(order, mt)
-        told = (gfp, mt, live, live.zone.nid, live.zone.name, mark, reserve, index)
+        told = (gfp, mt, live, live.zone.nid, live.zone.name, mark, reserve, index) if self._record else None
         by_gfp[gfp] = live.pcps[cpu].lists[index], live.pcps[cpu], size, code, request, told
 
     def _plan_free(self, live: ZoneLists, block: int, order: int, mt: int, cpu: int) -> None:
@@ -408,7 +408,7 @@ class PageAllocator(FastPath):
         pcp = live.pcps[cpu]
         by_place[place] = (
             pcp.lists[index], pcp, 1 << order, *streak_bound(live, pcp, order), IN_USE | order, IN_USE_LRU | order,
-            ON_PCP | mt, (live.zone.nid, live.zone.name, index), tag,
+            ON_PCP | mt, (live.zone.nid, live.zone.name, index) if self._record else None, tag,
         )  # fmt: skip
 
     def pcp_allowed(self, order: int) -> bool:
