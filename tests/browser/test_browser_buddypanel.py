@@ -126,9 +126,12 @@ def test_what_is_read_is_what_python_says(lab: Any, shown: Any, panel: Any) -> N
         "() => document.querySelector('.kmem-buddypanel .kmem-live').textContent.includes('pfn')"
     )
     assert panel.locator(".kmem-live").inner_text() == literal_eval(shown.python("w.said"))
-    cells = panel.locator(".kmem-chart-table td").all_text_contents()
     shown.execute("from kmemwidgets.widgets.plots import table")
-    assert cells == literal_eval(shown.python("[cell for row in table(w.plot())['rows'] for cell in row[1:]]"))
+    wanted = literal_eval(shown.python("[cell for row in table(w.plot())['rows'] for cell in row[1:]]"))
+    cells = "[...document.querySelectorAll('.kmem-buddypanel .kmem-chart-table td')].map(cell => cell.textContent)"
+    lab.page.wait_for_function(
+        f"wanted => JSON.stringify({cells}.slice(0, wanted.length)) === JSON.stringify(wanted)", arg=wanted
+    )
 
 
 def test_a_recording_can_only_be_looked_at(lab: Any, shown: Any, panel: Any) -> None:
