@@ -50,6 +50,7 @@ def make_workspace(folder: Path) -> None:
     ignore = shutil.ignore_patterns("__pycache__", "data", ".*")
     shutil.copytree(ROOT / "kmemwidgets", folder / "kmemwidgets", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "tests", folder / "tests", ignore=ignore)
+    shutil.copytree(ROOT / "course", folder / "course", ignore=shutil.ignore_patterns("__pycache__", ".*"))
     (folder / "tests" / "data").symlink_to(ROOT / "tests" / "data")
     shutil.copy(ROOT / "pyproject.toml", folder)
 
