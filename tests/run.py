@@ -65,7 +65,8 @@ def commands(python, parts, more):
         "lint": [*tool, "ruff", "check", "."],
         "format": [*tool, "ruff", "format", "--check", "."],
         "types": [*tool, "mypy"],
-        "mutations": [python, "tests/mutate.py", "--draw", "10"],
+        # Other ten every day, and the same ones all day long.
+        "mutations": [python, "tests/mutate.py", "--draw", "10", "--seed", str(int(time.time() // 86400))],
     }
     result = [(name, rows[name]) for name in CHECKS if name in parts]
     folders = ["tests/" + name for name in SUITES if name in parts]
