@@ -198,8 +198,8 @@ class KernelObjects:
         return None if self.slub is None else tuple(cache.info() for cache in self.slub.slab_caches)
 
     def areas(self) -> tuple[VmallocArea, ...] | None:
-        """Return all areas, None before `kmem_cache_init`."""
-        return None if self.area is None else (*self.area.areas(), *self.area.unpurged())
+        """Return all areas, freed but unpurged ones last; None before `kmem_cache_init`."""
+        return None if self.area is None else self.area.areas()
 
     def slabs(self, cache: str, most: int = 200) -> tuple[SlabInfo, ...]:
         """Return a cache's slabs, one by one."""

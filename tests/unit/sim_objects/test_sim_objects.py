@@ -171,3 +171,10 @@ def test_where_all_memory_has_an_address_kmap_is_an_addition(arch):
     assert machine.kmap(pfn) == machine.kmap_local(pfn) == direct.start + 77 * 4096
     machine.kunmap_local(machine.kmap(pfn))
     machine.kunmap(pfn)
+
+
+def test_a_freed_area_is_shown_once_until_the_purge():
+    machine = Machine.boot(memory="256M")
+    area = machine.vmalloc(4 * 4096)
+    machine.vfree(area)
+    assert [(each.start, each.flags) for each in machine.snapshot().vmalloc] == [(area, ("unpurged vm_area",))]
