@@ -5,11 +5,10 @@
 // beside the strip, as most areas are too thin to hold one.
 
 import { element, fill, followWidth, onceAFrame, svgElement } from "../_front/dom.js";
-import { openFocus } from "../_front/focus.js";
 import { hex, sizeWords } from "../_front/format.js";
 import { openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
-import { openWire } from "../_front/wire.js";
+import { widgetOf } from "../_front/widget.js";
 import { addressAt, around, between, clampWindow, evenScale, fraction, regionAt, ruler, spread, zoomAt } from "./geometry.js";
 import { translations } from "./translate.js";
 
@@ -20,20 +19,7 @@ const DRAG_PX = 4;
 const OVERVIEW_PX = 34;
 const NARROW_PX = 330; // a column without room for sizes
 
-/** A model's state: the wire and the focus are shared by its views. */
-export const widget = () => {
-  let wire = null;
-  let focus = null;
-  return {
-    initialize({ model }) {
-      wire = openWire(model);
-      focus = openFocus(model, model.get("_kmem_id"));
-    },
-    render({ model, el, signal }) {
-      openView({ model, el, signal, wire, focus });
-    },
-  };
-};
+export const widget = widgetOf(openView);
 
 function openView({ model, el, signal, wire, focus }) {
   let spaces = [];
@@ -41,6 +27,7 @@ function openView({ model, el, signal, wire, focus }) {
   let whole = 1n << 64n;
   let page = 4096n;
   let window_ = null; // what is on screen now
+  let goal = null; // what it glides to; steps by key go on from there, however fast they follow each other
   let back = []; // windows to go back to
   let chosen = null; // { space, address }
   let glide = null;
@@ -52,10 +39,10 @@ function openView({ model, el, signal, wire, focus }) {
     open: () => open(),
     back: () => goBack(),
     whole: () => go({ lo: 0n, size: whole }),
-    closer: () => go(zoomAt(window_, middle(), 0.5, whole, page)),
-    farther: () => go(zoomAt(window_, middle(), 2, whole, page)),
-    pan_up: () => go({ lo: window_.lo + window_.size / 2n, size: window_.size }),
-    pan_down: () => go({ lo: window_.lo - window_.size / 2n, size: window_.size }),
+    closer: () => go(zoomAt(goal, middle(), 0.5, whole, page)),
+    farther: () => go(zoomAt(goal, middle(), 2, whole, page)),
+    pan_up: () => go({ lo: goal.lo + goal.size / 2n, size: goal.size }),
+    pan_down: () => go({ lo: goal.lo - goal.size / 2n, size: goal.size }),
     find: () => search.focus(),
   };
   const shell = openShell({ model, el, signal, handlers });
@@ -94,6 +81,7 @@ function openView({ model, el, signal, wire, focus }) {
     page = BigInt(state.data.page_size);
     whole = 1n << BigInt(state.data.bits);
     window_ ??= readWindow(model.get("window"), whole, page);
+    goal ??= window_;
     shell.subtitle(state.data.subtitle);
     writeTable();
     draw();
@@ -101,7 +89,7 @@ function openView({ model, el, signal, wire, focus }) {
   const follow = () => {
     if (!window_) return;
     const next = readWindow(model.get("window"), whole, page);
-    if (next.lo !== window_.lo || next.size !== window_.size) go(next, { tell: false });
+    if (next.lo !== goal.lo || next.size !== goal.size) go(next, { tell: false });
   };
   model.on("change:window", follow);
   signal.addEventListener("abort", () => {
@@ -119,19 +107,20 @@ function openView({ model, el, signal, wire, focus }) {
   // Moving --------------------------------------------------------------------------
 
   function middle() {
-    const at = chosen && inside(chosen.address) ? fraction(chosen.address, window_) : 0.5;
-    return Math.min(1, Math.max(0, at));
+    const at = chosen ? fraction(chosen.address, goal) : 0.5;
+    return at < 0 || at > 1 ? 0.5 : at;
   }
   function inside(address) {
     return address >= window_.lo && address < window_.lo + window_.size;
   }
   function go(next, { tell = true, remember = true, smooth = true } = {}) {
     const to = clampWindow(next, whole, page);
-    if (to.lo === window_.lo && to.size === window_.size) return;
+    if (to.lo === goal.lo && to.size === goal.size) return;
     if (remember) {
-      back.push(window_);
+      back.push(goal);
       if (back.length > 200) back.shift();
     }
+    goal = to;
     cancelAnimationFrame(glide);
     if (tell) put(model, { window: [hex(to.lo), hex(to.size)] });
     if (!smooth || still.matches) {
