@@ -4,21 +4,10 @@ import { element, fill, onceAFrame } from "../_front/dom.js";
 import { hex, sizeWords } from "../_front/format.js";
 import { openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
-import { openWire } from "../_front/wire.js";
+import { widgetOf } from "../_front/widget.js";
 import { cut, stateAfter } from "./memory.js";
 
-/** A model's state: the wire is shared by its views. */
-export const widget = () => {
-  let wire = null;
-  return {
-    initialize({ model }) {
-      wire = openWire(model);
-    },
-    render({ model, el, signal }) {
-      openView({ model, el, signal, wire });
-    },
-  };
-};
+export const widget = widgetOf(openView);
 
 function openView({ model, el, signal, wire }) {
   let steps = [];

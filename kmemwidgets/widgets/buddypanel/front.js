@@ -2,27 +2,13 @@
 
 import { element, fill, onceAFrame } from "../_front/dom.js";
 import { openChart } from "../_front/chart.js";
-import { openFocus } from "../_front/focus.js";
 import { count, hex, sizeWords } from "../_front/format.js";
 import { ask, openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
-import { openWire } from "../_front/wire.js";
+import { widgetOf } from "../_front/widget.js";
 import { fly, places } from "./motion.js";
 
-/** A model's state, shared by its views. */
-export const widget = () => {
-  let wire = null;
-  let focus = null;
-  return {
-    initialize({ model }) {
-      wire = openWire(model);
-      focus = openFocus(model);
-    },
-    render({ model, el, signal }) {
-      openView({ model, el, signal, wire, focus });
-    },
-  };
-};
+export const widget = widgetOf(openView);
 
 function openView({ model, el, signal, wire, focus }) {
   let data = null;

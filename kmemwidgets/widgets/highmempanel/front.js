@@ -1,11 +1,10 @@
 // HighmemPanel: low and high memory, the kernel's addresses, and the three ways between them.
 
 import { element, fill, followWidth, onceAFrame, svgElement } from "../_front/dom.js";
-import { openFocus } from "../_front/focus.js";
 import { count, hex } from "../_front/format.js";
 import { ask, button, openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
-import { openWire } from "../_front/wire.js";
+import { widgetOf } from "../_front/widget.js";
 import { areaScale, mappings } from "./geometry.js";
 import { drawStage, frameAt, onMemory } from "./stage.js";
 
@@ -19,20 +18,7 @@ const WAYS = [
   ["vmalloc", [["allocate", "vmalloc"], ["free", "vfree"]]],
 ];
 
-/** A model's state: the wire and the focus are shared by its views. */
-export const widget = () => {
-  let wire = null;
-  let focus = null;
-  return {
-    initialize({ model }) {
-      wire = openWire(model);
-      focus = openFocus(model, model.get("_kmem_id"));
-    },
-    render({ model, el, signal }) {
-      openView({ model, el, signal, wire, focus });
-    },
-  };
-};
+export const widget = widgetOf(openView);
 
 function openView({ model, el, signal, wire, focus }) {
   let data = null;

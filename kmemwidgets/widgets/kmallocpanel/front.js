@@ -4,25 +4,14 @@ import { element, fill, onceAFrame, svgElement } from "../_front/dom.js";
 import { count, sizeWords } from "../_front/format.js";
 import { openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
-import { openWire } from "../_front/wire.js";
+import { widgetOf } from "../_front/widget.js";
 import { answerTo, firstOrder } from "./answer.js";
 
 const SLAB_COLUMNS = 32;
 const MOST_CELLS = 512;
 const CURVE = { width: 640, height: 96 };
 
-/** A model's state: the wire is shared by its views. */
-export const widget = () => {
-  let wire = null;
-  return {
-    initialize({ model }) {
-      wire = openWire(model);
-    },
-    render({ model, el, signal }) {
-      openView({ model, el, signal, wire });
-    },
-  };
-};
+export const widget = widgetOf(openView);
 
 function openView({ model, el, signal, wire }) {
   let data = null;

@@ -4,22 +4,11 @@ import { element, fill, onceAFrame, svgElement } from "../_front/dom.js";
 import { count } from "../_front/format.js";
 import { openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
-import { openWire } from "../_front/wire.js";
+import { widgetOf } from "../_front/widget.js";
 
 const HEIGHT = 270;
 
-/** A model's state, shared by its views. */
-export const widget = () => {
-  let wire = null;
-  return {
-    initialize({ model }) {
-      wire = openWire(model);
-    },
-    render({ model, el, signal }) {
-      openView({ model, el, signal, wire });
-    },
-  };
-};
+export const widget = widgetOf(openView);
 
 function openView({ model, el, signal, wire }) {
   let data = null;

@@ -1,30 +1,16 @@
 // SlabPanel: caches at the left, the slabs of one of them by place, an object opened to its bytes below.
 
 import { element, fill } from "../_front/dom.js";
-import { openFocus } from "../_front/focus.js";
 import { count } from "../_front/format.js";
 import { ask, openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
-import { openWire } from "../_front/wire.js";
+import { widgetOf } from "../_front/widget.js";
 import { hexRows } from "./bytes.js";
 
 const PLACES = ["cpu slab", "cpu partial", "node partial", "full"];
 const STATES = ["used", "free", "next", "sheaf", "unknown"];
 
-/** A model's state: the wire and the focus are shared by its views. */
-export const widget = () => {
-  let wire = null;
-  let focus = null;
-  return {
-    initialize({ model }) {
-      wire = openWire(model);
-      focus = openFocus(model, model.get("_kmem_id"));
-    },
-    render({ model, el, signal }) {
-      openView({ model, el, signal, wire, focus });
-    },
-  };
-};
+export const widget = widgetOf(openView);
 
 function openView({ model, el, signal, wire, focus }) {
   let data = null;

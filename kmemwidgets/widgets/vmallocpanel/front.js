@@ -1,28 +1,14 @@
 // VmallocPanel: areas and holes in order of address, each as wide as the logarithm of its pages.
 
 import { element, fill } from "../_front/dom.js";
-import { openFocus } from "../_front/focus.js";
 import { count, sizeWords } from "../_front/format.js";
 import { ask, openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
-import { openWire } from "../_front/wire.js";
+import { widgetOf } from "../_front/widget.js";
 
 const KINDS = ["vmalloc", "vmap", "ioremap", "user", "vm_map_ram", "unpurged", "other", "hole"];
 
-/** A model's state: the wire and the focus are shared by its views. */
-export const widget = () => {
-  let wire = null;
-  let focus = null;
-  return {
-    initialize({ model }) {
-      wire = openWire(model);
-      focus = openFocus(model, model.get("_kmem_id"));
-    },
-    render({ model, el, signal }) {
-      openView({ model, el, signal, wire, focus });
-    },
-  };
-};
+export const widget = widgetOf(openView);
 
 function openView({ model, el, signal, wire, focus }) {
   let data = null;
