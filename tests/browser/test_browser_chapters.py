@@ -62,6 +62,7 @@ def test_a_chapter_opens_and_runs(lab: Any, course: str, chapter: Chapter) -> No
     for kind in ("stderr", "error"):
         wrong = panel.locator(f"[data-mime-type='application/vnd.jupyter.{kind}']")
         assert wrong.count() == 0, wrong.first.inner_text()
+    assert widgets_of(chapter) > 0, "a chapter without anything to touch"
     painted = panel.locator("section.kmem")
     painted.nth(widgets_of(chapter) - 1).wait_for()
     assert painted.count() == widgets_of(chapter)

