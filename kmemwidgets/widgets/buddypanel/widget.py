@@ -10,8 +10,7 @@ import traitlets
 
 from kmemwidgets.records import BadInput, Snapshot, ZoneInfo
 from kmemwidgets.widgets._assemble import assemble, styles
-from kmemwidgets.widgets._base import HELP, RESET, UNDO, Gesture
-from kmemwidgets.widgets._differences import SendsDifferences
+from kmemwidgets.widgets._base import HELP, RESET, UNDO, Gesture, KmemWidget
 from kmemwidgets.widgets._words import count
 from kmemwidgets.widgets.focus import Focus
 from kmemwidgets.widgets.plots import Chart, Plot
@@ -28,7 +27,7 @@ REQUESTS = (
 _SAMPLES = 400
 
 
-class BuddyPanel(SendsDifferences):
+class BuddyPanel(KmemWidget):
     """A zone's free lists, with splits and merges as they happen, and the lists of each cpu.
 
     Parameters

@@ -9,8 +9,7 @@ import traitlets
 
 from kmemwidgets.records import BadInput, format_version
 from kmemwidgets.widgets._assemble import assemble, styles
-from kmemwidgets.widgets._base import HELP, Gesture
-from kmemwidgets.widgets._differences import SendsDifferences
+from kmemwidgets.widgets._base import HELP, Gesture, KmemWidget
 from kmemwidgets.widgets._words import count, share, size
 from kmemwidgets.widgets.focus import Focus
 
@@ -25,7 +24,7 @@ _ALWAYS = (2, 6)
 _MIB = 1024
 
 
-class MeminfoPanel(SendsDifferences):
+class MeminfoPanel(KmemWidget):
     """/proc/meminfo: what each field means, how it comes about, and MemTotal as a treemap of its parts.
 
     Parameters

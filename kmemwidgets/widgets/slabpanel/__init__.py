@@ -142,10 +142,6 @@ class SlabPanel(KmemWidget):
             **self._shown(),
         }
 
-    def send_changes(self) -> None:
-        """Send the shown cache, and the list."""
-        self._wire.delta(self.data())
-
     def summary(self) -> str:
         """List the largest caches, then the figures of the one that is shown."""
         page_size = self.snapshot.page_size

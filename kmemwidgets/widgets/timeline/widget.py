@@ -9,8 +9,7 @@ import traitlets
 
 from kmemwidgets.records import BadInput, Snapshot, TraceEvent
 from kmemwidgets.widgets._assemble import assemble, styles
-from kmemwidgets.widgets._base import HELP, Gesture
-from kmemwidgets.widgets._differences import SendsDifferences
+from kmemwidgets.widgets._base import HELP, Gesture, KmemWidget
 from kmemwidgets.widgets._picture import svg, tag, words
 from kmemwidgets.widgets._words import count
 from kmemwidgets.widgets.focus import Focus
@@ -27,7 +26,7 @@ _BINS, _LINES = 240, 8
 _PAGE = 100
 
 
-class Timeline(SendsDifferences):
+class Timeline(KmemWidget):
     """Plays, steps and scrubs through a simulated run or a recorded trace, forward and back.
 
     Parameters

@@ -10,8 +10,7 @@ import traitlets
 
 from kmemwidgets.records import Snapshot, ZoneInfo
 from kmemwidgets.widgets._assemble import assemble, styles
-from kmemwidgets.widgets._base import HELP, Gesture
-from kmemwidgets.widgets._differences import SendsDifferences
+from kmemwidgets.widgets._base import HELP, Gesture, KmemWidget
 from kmemwidgets.widgets.focus import Focus
 from kmemwidgets.widgets.plots import HUES, Chart, Plot, Series
 
@@ -19,7 +18,7 @@ from .facts import PIECES, Answer, answers, diagram, nodes_of, summary_lines, zo
 from .picture import draw_floors
 
 
-class ZoneDiagram(SendsDifferences):
+class ZoneDiagram(KmemWidget):
     """Nodes, their zones and a zone's pages, to scale, with watermarks and reserves.
 
     Parameters
