@@ -15,7 +15,7 @@ from kmemwidgets.sim.events import EXTFRAG, PCPU_DRAIN, ZONE_LOCKED
 from kmemwidgets.sim.gfp import parse_gfp
 from kmemwidgets.sim.page import Page
 from kmemwidgets.sim.page_alloc import PageAllocator
-from kmemwidgets.sim.pcp import drain_all, drain_remote
+from kmemwidgets.sim.pcp import decay_high, drain_all, drain_remote
 from kmemwidgets.sim.zone_lists import ZoneLists
 from kmemwidgets.tracefs import LOST
 
@@ -159,7 +159,7 @@ class PageReplay:
                     self._compare(state, cpu)
                 state.refill.append(values)
             elif name == "mm_page_pcpu_drain":
-                self._drain(state, cpu, values)
+                self._drain(state, cpu, comm, values)
             elif name == "mm_page_alloc_extfrag":
                 if state.pending:
                     self._commit(state, cpu)
@@ -402,7 +402,7 @@ class PageReplay:
 
     # Triggers
 
-    def _drain(self, state: Cpu, cpu: int, values: tuple[Any, ...]) -> None:
+    def _drain(self, state: Cpu, cpu: int, comm: str, values: tuple[Any, ...]) -> None:
         if state.refill:
             self._compare(state, cpu)
         if state.bulk:
@@ -414,10 +414,10 @@ class PageReplay:
             self._free_now(*state.pending.pop(0), cpu)
             self._hear(state)
         if len(state.drain) >= len(state.drained):
-            self._triggered(state, cpu, values)
+            self._triggered(state, cpu, comm, values)
         state.drain.append(values)
 
-    def _triggered(self, state: Cpu, cpu: int, values: tuple[Any, ...]) -> None:
+    def _triggered(self, state: Cpu, cpu: int, comm: str, values: tuple[Any, ...]) -> None:
         """Empty lists as a timer or a worker did; moment, cpu and zone are given."""
         live = self.allocator.zone_of(values[0])
         pcp = live.pcps[cpu]
@@ -428,6 +428,9 @@ class PageReplay:
             return
         if live.zone.nid != self.allocator.cpu_node[cpu]:
             drain_remote(live, pcp)
+        elif comm.startswith("kworker") and live.rules.pcp.scheme == "tuned":
+            # The timer that folds the counters lets lists of the own node shrink.
+            decay_high(live, pcp)
         else:
             drain_all(live, pcp)
         self._hear(state)

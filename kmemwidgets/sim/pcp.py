@@ -184,6 +184,24 @@ def drain_remote(live: ZoneLists, pcp: PerCpuPages) -> None:
     drain(live, pcp, pcp.batch, 0)
 
 
+def decay_high(live: ZoneLists, pcp: PerCpuPages) -> bool:
+    """Lower a tuned `high` an eighth, and give on what is above it; tell whether more is to do (decay_pcp_high).
+
+    The timer that folds the counters does it on every cpu, 6.7 and up.
+    """
+    more = False
+    if pcp.high > pcp.high_min:
+        pcp.high = max(pcp.count - (pcp.batch << SCALE_MAX), pcp.high - (pcp.high >> 3), pcp.high_min)
+        more = pcp.high > pcp.high_min
+    surplus = pcp.count - pcp.high
+    while surplus > 0:
+        drain(live, pcp, min(surplus, pcp.batch), 0)
+        surplus -= pcp.batch
+        more = True
+    pcp.limit = 0
+    return more
+
+
 # Freeing to a list
 
 

@@ -11,6 +11,7 @@ from kmemwidgets.sim import alloc_flags as af
 from kmemwidgets.sim.gfp import GFP_ATOMIC, GFP_DMA, GFP_HIGHUSER_MOVABLE, GFP_KERNEL, GFP_NOWAIT
 from kmemwidgets.sim.migratetype import CMA, HIGHATOMIC, MOVABLE, RECLAIMABLE, UNMOVABLE
 from kmemwidgets.sim.page_alloc import PageAllocator
+from kmemwidgets.sim.pcp import decay_high
 from kmemwidgets.sim.rules.watermark import high_then_harder, nested, one_percent_and_a_block, one_percent_rounded_up
 
 Build = Callable[..., PageAllocator]
@@ -373,6 +374,41 @@ def test_larger_blocks_in_a_row_are_given_back_early(build: Build, kernel: str, 
     assert found[0] == (first, 2 * first)
 
 
+def test_a_streak_of_exactly_a_batch_is_enough(build: Build) -> None:
+    found = drained(build(kernel="6.12", marks=(1, 2, 3), pcp=(30, 320, 2048)), 300, 1)
+    assert found[0] == (16, 32)
+
+
+@pytest.mark.parametrize(("kernel", "goes_to"), [("6.1", MOVABLE), ("6.12", RECLAIMABLE)])
+def test_a_drained_page_goes_to_the_list_of(build: Build, kernel: str, goes_to: int) -> None:
+    # The type noted when it was freed, or the one that its page block has when it is drained.
+    allocator = build(((0, "Normal", 0, 1024),), kernel, marks=(1, 2, 3))
+    pages = [allocator.alloc_pages(GFP_HIGHUSER_MOVABLE) for _ in range(40)]
+    allocator.drain_all_pages()
+    allocator.free_pages(pages[3])
+    allocator.zones[0].free_area.set_types(0, 512, RECLAIMABLE)
+    allocator.drain_all_pages()
+    assert allocator.zones[0].free_area.lists()[goes_to, 0] == [pages[3]]
+
+
+def test_high_decays_by_an_eighth_and_takes_the_surplus_along(build: Build) -> None:
+    allocator = build(kernel="6.12", marks=(1, 2, 3), pcp=(31, 320, 8192))
+    live = allocator.zones[0]
+    pcp = live.pcps[0]
+    pages = [allocator.alloc_pages(GFP_HIGHUSER_MOVABLE) for _ in range(300)]
+    allocator.drain_all_pages()
+    for pfn in pages:
+        allocator.free_pages(pfn)
+    pcp.high = 336
+    assert decay_high(live, pcp) is False
+    # An eighth less would be 294, but the least is 320.
+    assert (pcp.high, pcp.count) == (320, 300)
+    pcp.high_min, pcp.high = 100, 200
+    assert decay_high(live, pcp) is True
+    # 200 - 25 = 175; 125 too many go in whole batches of 31, the last of one page.
+    assert (pcp.high, pcp.count) == (175, 175)
+
+
 def test_lists_give_way_when_the_zone_is_below_its_high_mark(build: Build) -> None:
     allocator = build(kernel="6.12", marks=(1, 2, 3), pcp=(31, 320, 2048))
     live = allocator.zones[0]
@@ -382,9 +418,13 @@ def test_lists_give_way_when_the_zone_is_below_its_high_mark(build: Build) -> No
     assert high > 320
     live.below_high = True
     live.zone.wmark_high = 70_000
+    before = live.free_pages_now()
     for pfn in pages[:20]:
         allocator.free_pages(pfn)
     assert pcp.high < high
+    # Every free gives a batch on, down to the least that the lists may always hold.
+    assert live.free_pages_now() > before
+    assert pcp.count <= 320
     live.zone.wmark_high = 3
     for pfn in pages[20:]:
         allocator.free_pages(pfn)
