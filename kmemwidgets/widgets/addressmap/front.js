@@ -31,6 +31,7 @@ function openView({ model, el, signal, wire, focus }) {
   let back = []; // windows to go back to
   let chosen = null; // { space, address }
   let glide = null;
+  let told = ""; // what was said of the chosen area
   const still = matchMedia("(prefers-reduced-motion: reduce)");
 
   const handlers = {
@@ -327,13 +328,14 @@ function openView({ model, el, signal, wire, focus }) {
       element("dl", {}, element("dt", { text: text("addressmap.address") }),
         element("dd", {}, element("code", { text: wideHex(chosen.address) })), ...rows.flat()),
     );
-    shell.say(
-      region
-        ? text("addressmap.said", {
-            name: region.name, start: hex(region.start), end: hex(region.end - 1n), size: sizeWords(region.end - region.start),
-          })
-        : text("addressmap.nowhere"),
-    );
+    const words = region
+      ? text("addressmap.said", {
+          name: region.name, start: hex(region.start), end: hex(region.end - 1n), size: sizeWords(region.end - region.start),
+        })
+      : text("addressmap.nowhere");
+    // Once, not with every frame of a glide: something else may have been said since.
+    if (words !== told) shell.say(words);
+    told = words;
   }
 
   function writeTable() {
