@@ -490,6 +490,8 @@ def test_movable_requests_use_cma_while_it_is_most_of_what_is_free(build: Build)
 
 def test_others_can_not_have_cma(build: Build) -> None:
     allocator = cma_zone(build, 1, 1)
+    live = allocator.zones[0]
+    assert (live.unusable(0, 0), live.unusable(0, af.CMA)) == (1024, 0)
     taken = [allocator.alloc_pages(GFP_KERNEL | NOWARN, 6) for _ in range(20)]
     assert max(taken) < 1024
     assert taken[-1] == -1

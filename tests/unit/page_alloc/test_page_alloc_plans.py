@@ -1,0 +1,45 @@
+"""When what was noted for the fast path holds no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kmemwidgets.sim.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL
+from kmemwidgets.sim.migratetype import MOVABLE, RECLAIMABLE
+from kmemwidgets.sim.page_alloc import PageAllocator
+
+Build = Callable[..., PageAllocator]
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.18"])
+def test_a_zone_that_sank_to_its_mark_gives_no_more_from_the_list(build: Build, kernel: str) -> None:
+    zones = ((0, "DMA32", 0, 1024), (0, "Normal", 1024, 1024))
+    allocator = build(zones, kernel, marks=(10, 977, 978))
+    assert allocator.alloc_pages(GFP_KERNEL) >= 1024
+    assert allocator.alloc_pages(GFP_KERNEL) >= 1024
+    # 1024 - 31 - 16 = 977 is not above 977 any more, though the list still holds pages.
+    assert allocator.alloc_pages(GFP_KERNEL, 4) >= 1024
+    assert allocator.pcp(1, 0).lists[0]
+    assert allocator.alloc_pages(GFP_KERNEL) < 1024
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.18"])
+def test_a_page_goes_to_the_list_of_its_page_blocks_type_now(build: Build, kernel: str) -> None:
+    allocator = build(((0, "Normal", 0, 1024),), kernel, marks=(1, 2, 3))
+    pages = [allocator.alloc_pages(GFP_HIGHUSER_MOVABLE) for _ in range(40)]
+    for pfn in pages[:10]:
+        allocator.free_pages(pfn)
+    allocator.zones[0].free_area.set_types(0, 512, RECLAIMABLE)
+    allocator.free_pages(pages[20])
+    lists = allocator.pcp(0, 0).lists
+    assert lists[RECLAIMABLE] == [pages[20]]
+    assert pages[20] not in lists[MOVABLE]
+
+
+def test_without_a_largest_block_a_request_looks_for_one_large_enough(build: Build) -> None:
+    allocator = build(((0, "Normal", 0, 1024),), marks=(1, 2, 3))
+    assert allocator.alloc_pages(GFP_KERNEL, 3) >= 0
+    assert allocator.zones[0].free_area.heads[allocator.zones[0].free_area.top_movable] == {}
+    assert allocator._plans == {}
