@@ -15,14 +15,14 @@ Build = Callable[..., PageAllocator]
 
 @pytest.mark.parametrize("kernel", ["6.1", "6.18"])
 def test_a_zone_that_sank_to_its_mark_gives_no_more_from_the_list(build: Build, kernel: str) -> None:
-    zones = ((0, "DMA32", 0, 1024), (0, "Normal", 1024, 1024))
-    allocator = build(zones, kernel, marks=(10, 977, 978))
-    assert allocator.alloc_pages(GFP_KERNEL) >= 1024
-    assert allocator.alloc_pages(GFP_KERNEL) >= 1024
-    # 1024 - 31 - 16 = 977 is not above 977 any more, though the list still holds pages.
-    assert allocator.alloc_pages(GFP_KERNEL, 4) >= 1024
+    zones = ((0, "DMA32", 0, 4096), (0, "Normal", 4096, 2048))
+    allocator = build(zones, kernel, marks=(10, 2001, 2002))
+    assert allocator.alloc_pages(GFP_KERNEL) >= 4096
+    assert allocator.alloc_pages(GFP_KERNEL) >= 4096
+    # 2048 - 31 - 16 = 2001 is not above 2001 any more, though the list still holds pages.
+    assert allocator.alloc_pages(GFP_KERNEL, 4) >= 4096
     assert allocator.pcp(1, 0).lists[0]
-    assert allocator.alloc_pages(GFP_KERNEL) < 1024
+    assert allocator.alloc_pages(GFP_KERNEL) < 4096
 
 
 @pytest.mark.parametrize("kernel", ["6.1", "6.18"])
