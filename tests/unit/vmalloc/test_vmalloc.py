@@ -325,3 +325,12 @@ def test_many_holes_are_searched_by_chunks() -> None:
     assert free.find(1, 1, 0, 1 << 30, 1) == -1
     free.give(5, 6)
     assert list(free) == [(5, 6)]
+
+
+def test_a_pool_gives_the_area_that_waited_longest() -> None:
+    v = space((6, 12, 117), cpus=2)
+    held = [v.vmalloc(PAGE, cpu=0) for _ in range(3)]
+    for address in held:
+        v.vfree(address, cpu=0)
+    v.purge()
+    assert [v.vmalloc(PAGE, cpu=0) for _ in range(3)] == held
