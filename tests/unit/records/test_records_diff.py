@@ -151,7 +151,8 @@ def test_the_command_prints_a_table_and_json(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_a_recording_against_the_machine_that_its_description_boots(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["diff", "amd64-512m", "amd64-512m@boot", "--json", "-"]) == 0
+    # What boot set; reading vm.lowmem_reserve_ratio, as the recorder did later, works the protection out anew.
+    assert cli.main(["diff", "amd64-512m@proc", "amd64-512m@boot", "--json", "-"]) == 0
     differ = {entry["path"] for entry in json.loads(capsys.readouterr().out)["differences"]}
     same = {f"zones[0,{name}].{figure}" for name in ("DMA", "DMA32") for figure in ("min", "low", "high", "protection")}
     assert not same & differ
