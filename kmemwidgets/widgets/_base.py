@@ -52,7 +52,7 @@ class Gesture:
 
 HELP = Gesture("help", "Show this table", "click ?", ("?",))
 UNDO = Gesture("undo", "Take the last step back", "click ↶", ("u",), "undo", "undo")
-RESET = Gesture("reset", "Back to the start", "click ⟲", ("r",), "reset", "reset")
+RESET = Gesture("reset", "Back to the start", "click |◀", ("r",), "reset", "reset")
 
 
 class KmemWidget(anywidget.AnyWidget):

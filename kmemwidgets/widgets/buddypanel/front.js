@@ -31,7 +31,7 @@ function openView({ model, el, signal, wire, focus }) {
   const free = shell.tool({ label: text("buddypanel.free"), says: text("buddypanel.free.says"), gesture: "free", onClick: () => shell.handlers.free() });
   shell.tool({ label: text("buddypanel.why"), says: text("buddypanel.why.says"), gesture: "why", onClick: () => shell.handlers.why() });
   shell.tool({ label: "↶", says: text("buddypanel.undo"), gesture: "undo", onClick: () => shell.handlers.undo() });
-  shell.tool({ label: "⟲", says: text("buddypanel.reset"), gesture: "reset", onClick: () => shell.handlers.reset() });
+  shell.tool({ label: "|◀", says: text("buddypanel.reset"), gesture: "reset", onClick: () => shell.handlers.reset() });
   const off = shell.about.gestures.find((gesture) => gesture.name === "allocate").off;
 
   const select = (key, onChange) => {

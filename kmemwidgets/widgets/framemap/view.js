@@ -17,7 +17,7 @@ const BUTTONS = [
   ["⤢", "fit"],
   ["▣", "part"],
   ["↶", "undo"],
-  ["⟲", "reset"],
+  ["|◀", "reset"],
   ["PNG", "png"],
   ["SVG", "svg"],
 ];

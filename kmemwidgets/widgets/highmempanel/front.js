@@ -46,7 +46,7 @@ function openView({ model, el, signal, wire, focus }) {
   };
   for (const [, gestures] of WAYS) for (const [gesture] of gestures) handlers[gesture] = () => ask(model, gesture);
   const shell = openShell({ model, el, signal, handlers });
-  for (const [gesture, label] of [["undo", "↶"], ["reset", "⟲"]]) {
+  for (const [gesture, label] of [["undo", "↶"], ["reset", "|◀"]]) {
     shell.tool({ label, says: text(`framemap.${gesture}`), onClick: () => shell.handlers[gesture](), gesture });
   }
   const field = element("input", {

@@ -161,9 +161,10 @@ def _node_line(node: NodeInfo, snapshot: Snapshot) -> str:
     managed = [zone.managed for zone in snapshot.zones if zone.nid == node.nid and zone.managed is not None]
     parts.append(size(sum(managed) * snapshot.page_size) if managed else "size unknown")
     if len(node.distance) > 1:
-        parts.append(f"at distances {' '.join(map(str, node.distance))}")
+        parts.append(f"at distances {', '.join(map(str, node.distance))}")
     if node.fallback and len(node.fallback) > 1:
-        parts.append(f"falling back to {' '.join(map(str, node.fallback[1:]))}")
+        parts[-1] += ";"
+        parts.append(f"falling back to {', '.join(map(str, node.fallback[1:]))}")
     return " ".join(parts)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kmemwidgets.records import KPF, BadInput, FrameTable, FreeArea, NodeInfo, PerCpuPages, Snapshot, ZoneInfo
 from kmemwidgets.widgets.zonediagram import ZoneDiagram
-from kmemwidgets.widgets.zonediagram.facts import PIECES, answers, diagram, ranges, uses, zone_names
+from kmemwidgets.widgets.zonediagram.facts import PIECES, answers, diagram, ranges, summary_lines, uses, zone_names
 from kmemwidgets.widgets.zonediagram.widget import _piece
 
 DMA = ZoneInfo(
@@ -129,6 +129,13 @@ def test_summary_and_picture_say_what_is_there() -> None:
     assert "a <b>machine</b>" in said
     assert "empty: Normal, Movable" in said
     assert widget.picture() == ZoneDiagram(SNAP).picture()
+
+
+def test_a_node_says_how_far_the_others_are_and_in_which_order_it_asks_them() -> None:
+    node = NodeInfo(1, cpus=(4,), distance=(21, 10, 31), fallback=(1, 0, 2))
+    assert summary_lines(replace(SNAP, zones=(), nodes=(node,))) == [
+        "node 1: cpus 4, size unknown at distances 21, 10, 31; falling back to 0, 2",
+    ]
 
 
 def test_data_is_plain_json_with_all_zones() -> None:
