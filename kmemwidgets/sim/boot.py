@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kmemwidgets.records import BadInput, MachineSpec
 
-from .cmdline import parameter
+from .cmdline import is_on, parameter, parameters
 from .early import reserve_early
 from .memblock import Memblock
 from .memmap import MemMap
@@ -17,6 +17,7 @@ from .page_alloc import PageAllocator
 from .reserves import WRITABLE, Reserves, ReserveSettings, init_reserves
 from .rules import mmzone, pcp_size, pick
 from .rules.allocator import allocator_rules
+from .shuffle import Shuffle
 from .zone_sizes import (
     NodeMemory,
     ZoneRange,
@@ -67,8 +68,14 @@ class Booted:
     page_alloc: PageAllocator
 
 
-def boot(spec: MachineSpec) -> Booted:
+def boot(spec: MachineSpec, seed: int = 0) -> Booted:
     """Boot a described machine.
+
+    Parameters
+    ----------
+    spec : MachineSpec
+    seed : int
+        Where chance comes from, if the command line asks for shuffled pages.
 
     Raises
     ------
@@ -98,16 +105,18 @@ def boot(spec: MachineSpec) -> Booted:
     populated = [zone for zone in zones if zone.present]
     total = sum(zone.present for zone in populated)
     thp = built_in_thp(spec)
+    rules = allocator_rules(spec.kernel)
     page_alloc = PageAllocator(
         populated,
         memmap,
-        allocator_rules(spec.kernel),
+        rules,
         cpu_node=spec.cpu_node or (0,) * spec.cpus,
         zone_names=names,
         node_order=[order.get(nid, (nid,)) for nid in range(max(nodes) + 1)],
         huge_order=shift if thp else -1,
         cma=spec.option("CONFIG_CMA") == "y",
         grouping=total >= MIGRATE_TYPES << shift,
+        shuffle=Shuffle(seed) if rules.buddy.can_shuffle and asks_for_shuffle(spec) else None,
     )
     _hand_over(spec, memblock, page_alloc)
     if not any(zone.managed for zone in zones):
@@ -128,6 +137,7 @@ def boot(spec: MachineSpec) -> Booted:
     )
     init_reserves(reserves, builtin_thp=thp, cmdline_thp=parameter(spec.cmdline, "transparent_hugepage"))
     page_alloc.setup_per_cpu_pageset()
+    page_alloc.shuffle_free_memory()
     _return_to_allocator(spec, page_alloc)
     for name, value in spec.sysctl:
         # A recording names sysctls that nobody wrote as well.
@@ -192,6 +202,14 @@ def built_in_thp(spec: MachineSpec) -> str | None:
         if spec.option(f"CONFIG_TRANSPARENT_HUGEPAGE_{mode.upper()}") == "y":
             return mode
     return "always" if pick(mmzone.ZoneRules, mmzone.TABLE, spec.kernel).thp_raises_min_free else None
+
+
+def asks_for_shuffle(spec: MachineSpec) -> bool:
+    """Tell whether the command line turns page shuffling on, and the kernel was not built without it."""
+    if spec.option("CONFIG_SHUFFLE_PAGE_ALLOCATOR") == "n":
+        return False
+    # Nothing turns it off again (mm/shuffle.c, shuffle_store).
+    return any(is_on(value) for value in parameters(spec.cmdline, "page_alloc.shuffle"))
 
 
 def cpus_by_node(spec: MachineSpec) -> dict[int, int]:

@@ -13,7 +13,7 @@ is also the proof that a buddy is free.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import fallback
 from .events import EXPAND, EXTFRAG, MERGE, ZONE_LOCKED
@@ -21,6 +21,9 @@ from .memmap import IN_USE, IN_USE_LRU, ORDER_MASK, UNKNOWN_LRU, MemMap, make_ta
 from .migratetype import MOVABLE, NR_TYPES, PCPTYPES
 from .mmzone import Zone
 from .rules.page_alloc import BuddyRules
+
+if TYPE_CHECKING:
+    from .shuffle import Shuffle
 
 Emit = Callable[[tuple[Any, ...]], None]
 
@@ -51,7 +54,7 @@ class FreeAreas:
 
     __slots__ = (
         "boosted", "cpu", "decide", "free_limit", "heads", "memmap", "pcp_huge", "pcp_largest", "plans", "ragged",
-        "ranges", "rules", "state", "tail_limit", "tails", "top", "top_movable", "trace", "types", "zone",
+        "ranges", "rules", "shuffle", "state", "tail_limit", "tails", "top", "top_movable", "trace", "types", "zone",
     )  # fmt: skip
 
     def __init__(self, rules: BuddyRules, memmap: MemMap, zone: Zone) -> None:
@@ -73,6 +76,8 @@ class FreeAreas:
         #: A zone whose ends are no multiples of the largest block must look whether a buddy is its own.
         self.ragged = bool(zone.start_pfn % block or zone.end_pfn % block)
         self.boosted = False
+        #: Which end of its list a largest block goes to, where pages are shuffled.
+        self.shuffle: Shuffle | None = None
         #: Plans of the fast path, which count on a largest block.
         self.plans: dict[Any, Any] = {}
         #: Orders that the per-CPU lists hold: up to one, and the huge page's (-1: no such list).
@@ -243,6 +248,8 @@ class FreeAreas:
             if key <= self.top:
                 pfn, key = self._merge_pageblocks(pfn, key, mt)
                 bit = 1 << key - 1
+            if self.shuffle and key > self.top and not to_tail:
+                to_tail = self.shuffle.pick_tail()
         code = key << 4 | mt
         state[pfn] = code
         if not to_tail:
@@ -305,7 +312,7 @@ class FreeAreas:
             while pfn + (1 << order) > end:
                 order -= 1
             blocks = (end - pfn) >> order
-            if order == self.top and self._hand_over_range(pfn, blocks, to_tail):
+            if order == self.top and not self.shuffle and self._hand_over_range(pfn, blocks, to_tail):
                 pfn += blocks << order
                 continue
             self.memmap.touch(pfn, pfn + (1 << order))
@@ -429,6 +436,17 @@ class FreeAreas:
                 blocks.extend(range(first, first + count * step, step))
         blocks.extend(self.tails[code])
         return blocks
+
+    def largest_codes(self) -> list[int]:
+        """Return the codes of the lists of largest blocks that are not empty."""
+        first = self.rules.nr_orders << 4
+        return [code for code in range(first, first + NR_TYPES) if self.heads[code]]
+
+    def reorder(self, code: int, blocks: list[int]) -> None:
+        """Put the blocks of a list into another order, head first."""
+        self.tails[code].clear()
+        self.heads[code].clear()
+        self.heads[code].update(dict.fromkeys(reversed(blocks)))
 
     def lists(self) -> dict[tuple[int, int], list[int]]:
         """Return all lists that are not empty: ``(migratetype, order)`` to first pfns, head first."""

@@ -27,6 +27,11 @@ def parameters(cmdline: str, name: str) -> list[str]:
     return found
 
 
+def is_on(value: str) -> bool:
+    """Tell whether a value turns a bool parameter on (param_set_bool, kstrtobool); without a value it is on."""
+    return not value or value[0] in "yY1" or value[:2].lower() == "on"
+
+
 def memparse(text: str) -> int:
     """Read a size as memparse() does: a number with K, M, G, T, P or E behind it; bytes.
 

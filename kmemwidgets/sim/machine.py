@@ -80,7 +80,7 @@ class Machine(FastPath):
         check_spec(spec)
         self._spec = spec
         self.seed = seed
-        self._booted = boot_steps.boot(spec)
+        self._booted = boot_steps.boot(spec, seed)
         self.objects = KernelObjects(spec, self.page_alloc, usable_memory(spec), tuple(self._booted.node_order), seed)
         self._frames = Frames(self.page_alloc, [(entry.start_pfn, entry.end_pfn) for entry in self._booted.memory])
         self._frames.look()
@@ -394,7 +394,7 @@ class Machine(FastPath):
     def _load(self, saved: Any | None) -> None:
         if saved is None:
             # Booting again is faster than keeping a copy of what boot left.
-            fresh = boot_steps.boot(self._spec)
+            fresh = boot_steps.boot(self._spec, self.seed)
             saved = fresh.reserves.save(), fresh.page_alloc.save(), None
         reserves, page_alloc, objects = saved
         self.reserves.load(reserves)

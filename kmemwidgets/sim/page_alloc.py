@@ -24,6 +24,7 @@ from .mmzone import Zone
 from .page import Page
 from .pcp import COSTLY_ORDER, PUT, PerCpuPages, drain_all, list_index, streak_bound, take
 from .rules.allocator import AllocatorRules
+from .shuffle import Shuffle
 from .zone_lists import ZoneLists
 
 Emit = Callable[[tuple[Any, ...]], None]
@@ -71,6 +72,8 @@ class PageAllocator(FastPath):
         Page blocks are grouped by mobility.
     per_cpu_lists : bool
         False: every request goes to the buddy lists.
+    shuffle : Shuffle, optional
+        Puts the largest blocks into random order; nothing is left to chance if not given.
 
     Attributes
     ----------
@@ -95,6 +98,7 @@ class PageAllocator(FastPath):
         cma: bool = False,
         grouping: bool = True,
         per_cpu_lists: bool = True,
+        shuffle: Shuffle | None = None,
     ) -> None:
         self.memmap = memmap
         self.rules = rules
@@ -106,6 +110,7 @@ class PageAllocator(FastPath):
         self.per_cpu_lists = per_cpu_lists and rules.pcp.lists > 0
         self.reclaim: Reclaim | None = None
         self.failures: list[str] = []
+        self.shuffle = shuffle
         self.largest_order = rules.buddy.nr_orders - 1
         # Only kernels with 14 lists keep huge pages on them.
         self.huge_order = huge_order if rules.pcp.lists > PCPTYPES and self.per_cpu_lists else -1
@@ -131,6 +136,7 @@ class PageAllocator(FastPath):
         for live in self.zones:
             live.free_area.pcp_huge = self.huge_order
             live.free_area.plans = self._plans
+            live.free_area.shuffle = shuffle
             live.free_area.pcp_largest = rules.pcp.largest_order if self.per_cpu_lists else -1
             if not rules.watermark.boosts:
                 live.zone.boost_factor = 0
@@ -282,6 +288,12 @@ class PageAllocator(FastPath):
         if self._on_change:
             self._on_change(start_pfn, (end_pfn - start_pfn).bit_length())
         return end_pfn - start_pfn
+
+    def shuffle_free_memory(self) -> None:
+        """Put every zone's largest blocks into random order, where pages are shuffled (page_alloc_init_late)."""
+        if self.shuffle:
+            for live in self.zones:
+                self.shuffle.shuffle_zone(live.free_area)
 
     def reserve_range(self, start_pfn: int, end_pfn: int) -> None:
         """Mark frames as reserved: boot took them, and they can't be freed."""
@@ -664,7 +676,8 @@ class PageAllocator(FastPath):
 
     def save(self) -> tuple[Any, ...]:
         """Copy all state: tables, lists, counters."""
-        return self.memmap.save(), tuple(live.save() for live in self.zones), tuple(self.failures)
+        chance = self.shuffle.save() if self.shuffle else None
+        return self.memmap.save(), tuple(live.save() for live in self.zones), tuple(self.failures), chance
 
     checkpoint = save
 
@@ -674,6 +687,8 @@ class PageAllocator(FastPath):
         for live, kept in zip(self.zones, saved[1], strict=True):
             live.load(kept)
         self.failures[:] = saved[2]
+        if self.shuffle:
+            self.shuffle.load(saved[3])
         self.marks_changed()
 
     restore = load

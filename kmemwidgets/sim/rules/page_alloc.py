@@ -41,6 +41,8 @@ class BuddyRules:
         Free pages that change their list go to its tail.
     start_may_stick_out : bool
         A page block whose start is outside the zone may be claimed from the page on.
+    can_shuffle : bool
+        The largest blocks can be kept in random order.
     """
 
     nr_orders: int
@@ -54,6 +56,7 @@ class BuddyRules:
     fallback: str
     moved_to_tail: bool
     start_may_stick_out: bool
+    can_shuffle: bool
 
 
 TABLE: tuple[Rule, ...] = (
@@ -235,5 +238,21 @@ TABLE: tuple[Rule, ...] = (
         "A page block that sticks out of the zone is not claimed.",
         "mm/page_alloc.c prep_move_freepages_block",
         (ORACLE,),
+    ),
+    Rule(
+        "can_shuffle",
+        (2, 4),
+        False,
+        "Free blocks lie in the order in which they were freed.",
+        "mm/page_alloc.c __free_pages_ok",
+        (ORACLE, ORACLE_24),
+    ),
+    Rule(
+        "can_shuffle",
+        (5, 2),
+        True,
+        "The largest blocks can be shuffled at boot, and freed to a random end of their list.",
+        "mm/shuffle.c shuffle_pick_tail, __shuffle_zone",
+        ("source",),
     ),
 )
