@@ -43,7 +43,7 @@ _FRAMEMAP = {
     "framemap.outside": "outside the map",
     "framemap.frame": "frame {pfn}, address {address}",
     "framemap.selected": "selected",
-    "framemap.sample": "one of {count} frames",
+    "framemap.sample": "the rarest kind among {count} frames",
     "framemap.frames": "{count} frames",
     "framemap.node_zone": "node {node} {zone}",
     "framemap.noflags": "no flags",

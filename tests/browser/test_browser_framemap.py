@@ -486,6 +486,12 @@ def test_positions_unknown_shows_totals(lab: Any, book: Any) -> None:
     assert output.locator("canvas").count() == 0
 
 
+def test_a_terabyte_counts_every_frame(lab: Any, book: Any) -> None:
+    out = book.run("from kmemwidgets import FrameMap, Machine\nbig = FrameMap(Machine.boot('server-1t')); big")
+    free = f"{int(book.python('big.counts')[1:-1].split('free')[1].split(':')[1].split(',')[0]):,}"
+    out.locator(".kmem-framemap", has_text=f"≈ {free}").wait_for()
+
+
 @pytest.mark.parametrize("theme", ["JupyterLab Light", "JupyterLab Dark"])
 def test_axe_finds_nothing_serious(shown: View, lab: Any, theme: str) -> None:
     lab.theme(theme)

@@ -34,11 +34,12 @@ export function buildLegend(map, { onToggle, onAll }) {
       }
       all.hidden = only.length === 0;
     },
-    /** Show how many cells there are of each code; return how many frames that are not holes. */
+    /** Show how many frames there are of each code; return how many frames that are not holes. */
     count(counts) {
       const perKind = new Array(map.kinds.length).fill(0);
+      // Where a cell is several frames, Python has counted these.
       map.kind.forEach((index, code) => {
-        perKind[index] += counts[code] * map.step;
+        perKind[index] += (map.counts ?? counts)[code];
       });
       map.kinds.forEach((kind, index) => {
         const row = rows.get(kind.name);

@@ -17,6 +17,7 @@ from kmemwidgets.widgets._words import count, share, size
 from kmemwidgets.widgets.focus import Focus
 from kmemwidgets.widgets.source import frame_table
 
+from .cells import by_rarity, cells_of, count_codes
 from .kinds import FLAG_KINDS, Kind, kinds_of, words_of
 from .layout import Layout, lay_out
 from .picture import draw, draw_totals
@@ -105,6 +106,7 @@ class FrameMap(KmemWidget):
         **unknown: Any,
     ) -> None:
         self._sent: tuple[FrameTable, Layout] | None = None
+        self._order: tuple[int, ...] = ()
         super().__init__(source, on_select=on_select, width=width, height=height, theme=theme, **unknown)
         self.color(color_by)
         self.only = list(only)
@@ -284,7 +286,15 @@ class FrameMap(KmemWidget):
             "kinds": [self._kind(kind, table) for kind in kinds],
             "kind": list(codes),
             "words": [words_of(table, code) for code in range(len(table.palette))],
+            # How many frames there are of each code, where a cell is several: its own colour doesn't tell.
+            "counts": self._counts(table) if layout.step > 1 else None,
         }
+
+    def _counts(self, table: FrameTable) -> list[int]:
+        """Count the frames of each code, and settle which are rare."""
+        counts = count_codes(table.codes)
+        self._order = by_rarity(counts)
+        return [counts.get(code, 0) for code in range(256)]
 
     def _kind(self, kind: Kind, table: FrameTable) -> dict[str, str]:
         terms = self.about["terms"]
@@ -318,7 +328,7 @@ class FrameMap(KmemWidget):
             return
         if ranges:
             codes, step = memoryview(table.codes), layout.step
-            parts = (bytes(codes[start * step : (start + length) * step : step]) for start, length in ranges)
+            parts = (self._part(codes[start * step : (start + length) * step], layout) for start, length in ranges)
             self._wire.delta(None, ranges, b"".join(parts))
 
     @traitlets.observe("color_by")
@@ -333,8 +343,16 @@ class FrameMap(KmemWidget):
             self.refresh()
 
     def _codes(self, table: FrameTable, layout: Layout) -> bytes | bytearray | memoryview:
-        """Return the code of the first frame of each cell."""
-        return table.codes if layout.step == 1 else bytes(memoryview(table.codes)[:: layout.step])
+        """Return a code for each cell, by the counts that `data` took."""
+        return table.codes if layout.step == 1 else cells_of(table.codes, layout.step, self._order)
+
+    def _part(self, codes: memoryview, layout: Layout) -> bytes:
+        """Return a code for each cell of a part: what is rare stays what it was when everything was sent last."""
+        part = bytes(codes)
+        if layout.step == 1:
+            return part
+        new = sorted(set(part) - set(self._order))
+        return cells_of(part, layout.step, (*self._order, *new))
 
     def _table(self) -> FrameTable | None:
         table = frame_table(self._source, self.color_by)

@@ -17,6 +17,7 @@ from wire_reader import connected
 
 from kmemwidgets.records import KPF, KPF_NAMES, FrameTable, FreeArea, Snapshot, ZoneInfo
 from kmemwidgets.widgets import FrameMap
+from kmemwidgets.widgets.framemap.cells import by_rarity, cells_of, count_codes
 from kmemwidgets.widgets.framemap.kinds import FLAG_KINDS, kind_of_flags, kinds_of
 from kmemwidgets.widgets.framemap.layout import LIMIT, lay_out
 from kmemwidgets.widgets.framemap.picture import downsample
@@ -244,17 +245,25 @@ def test_every_flag_has_its_meaning() -> None:
     assert {kind.name for kind in FLAG_KINDS} <= set(terms)
 
 
-def test_beyond_the_limit_a_cell_is_a_sample_until_a_part_is_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_the_limit_a_cell_shows_the_rarest_kind_until_a_part_is_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kmemwidgets.widgets.framemap.layout.lay_out.__kwdefaults__", {"limit": 1024})
-    machine = FakeMachine(codes=bytes(i // 7 % 6 for i in range(5000)))
+    machine = FakeMachine(codes=bytes(5 if i == 4001 else i // 7 % 5 for i in range(5000)))
     widget, line, time = connected(machine)
     layout = widget.layout_of_frames
     assert layout.step == 8
-    assert bytes(line.reader.codes) == bytes(machine.codes[::8])
+    order = by_rarity(count_codes(bytes(machine.codes)))
+    assert order[-1] == 5
+
+    def rarest() -> bytes:
+        return bytes(max(machine.codes[at : at + 8], key=order.index) for at in range(0, 5000, 8))
+
+    assert bytes(line.reader.codes) == rarest()
+    assert line.reader.codes[4001 // 8] == 5
+    assert widget.data()["counts"][5] == 1
     time.pass_by(1)
     machine.put(803, 5, 30)
     assert line.seen[-1] == "delta"
-    assert bytes(line.reader.codes) == bytes(machine.codes[::8])
+    assert bytes(line.reader.codes) == rarest()
     widget.show_part(2000, 3000)
     assert widget.layout_of_frames.step == 1
     assert bytes(line.reader.codes) == bytes(machine.codes[2000:3000])
@@ -262,7 +271,8 @@ def test_beyond_the_limit_a_cell_is_a_sample_until_a_part_is_mapped(monkeypatch:
     machine.put(1990, 4, 20)
     assert bytes(line.reader.codes) == bytes(machine.codes[2000:3000])
     widget.fit()
-    assert bytes(line.reader.codes) == bytes(machine.codes[::8])
+    order = by_rarity(count_codes(bytes(machine.codes)))
+    assert bytes(line.reader.codes) == rarest()
     with pytest.raises(ValueError, match="no frames"):
         widget.show_part(4000, 6000)
 
@@ -284,3 +294,21 @@ def test_a_frame_of_a_snapshot_in_all_its_tables() -> None:
     frame = FrameMap(replace(base, frame_tables={"order": order})).frame(2)
     assert (frame.pfn, frame.nid, frame.zone, frame.flags) == (2, 0, "Normal", KPF["BUDDY"])
     assert frame.order == 2
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 11), st.integers(1, 40)), min_size=1, max_size=30),
+    st.sampled_from((2, 4, 16)),
+)
+def test_cells_show_the_rarest_kind_and_counts_are_exact(runs: list[tuple[int, int]], step: int) -> None:
+    codes = b"".join(bytes((code,)) * length for code, length in runs)
+    counts = count_codes(codes)
+    assert counts == {code: codes.count(code) for code in set(codes)}
+    order = by_rarity(counts)
+    cells = cells_of(codes, step, order)
+    assert len(cells) == -(-len(codes) // step)
+    for number, shown in enumerate(cells):
+        cell = codes[number * step : (number + 1) * step]
+        rarest = max(cell, key=order.index)
+        # Seven kinds have a bit each; among the more common ones a cell shows its first frame's.
+        assert shown == rarest if rarest in order[-7:] else shown in cell
