@@ -16,6 +16,7 @@ from kmemwidgets.sim.gfp import parse_gfp
 from kmemwidgets.sim.page import Page
 from kmemwidgets.sim.page_alloc import PageAllocator
 from kmemwidgets.sim.pcp import decay_high, drain_all, drain_remote
+from kmemwidgets.sim.several_pages import alloc_pages_bulk, free_to_tail
 from kmemwidgets.sim.zone_lists import ZoneLists
 from kmemwidgets.tracefs import LOST
 
@@ -350,7 +351,7 @@ class PageReplay:
         state = self.allocator.state
         if state[pfn] == 0:
             state[pfn] = 0xFF
-        self.allocator.free_to_tail(pfn, cpu)
+        free_to_tail(self.allocator, pfn, cpu)
 
     def _batched(self, state: Cpu, cpu: int, pfn: int) -> None:
         if state.drain:
@@ -395,7 +396,7 @@ class PageReplay:
             if ask == 1:
                 # A single page is allocated the usual way and has its event.
                 return
-            got = self.allocator.alloc_pages_bulk(0xCC0 | HIGHMEM | NOWARN, ask, None, cpu)
+            got = alloc_pages_bulk(self.allocator, 0xCC0 | HIGHMEM | NOWARN, ask, None, cpu)
             pages -= len(got)
             if len(got) < ask:
                 return

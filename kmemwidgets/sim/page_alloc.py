@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from . import alloc_flags as af
 from . import slowpath
-from .errors import KernelBug
-from .events import ALLOC, FREE, PCP_TAKE, REQUEST, RESERVE_HIGHATOMIC, ZONE_SKIPPED
+from .events import ALLOC, FREE, PCP_TAKE, REQUEST, ZONE_SKIPPED
 from .fallback import bad_free
 from .fast_path import FastPath, Key
 
 # Names that begin with two underscores are mangled inside a class.
-from .gfp import __GFP_COMP as COMP
 from .gfp import __GFP_KSWAPD_RECLAIM as KSWAPD_RECLAIM
 from .gfp import __GFP_THISNODE as THISNODE
 from .gfp import gfp_migratetype, gfp_zone
+from .highatomic import reserve_highatomic
 from .memmap import IN_USE, IN_USE_LRU, ON_PCP, ORDER_MASK, RESERVED, UNKNOWN_LRU, MemMap
-from .migratetype import HIGHATOMIC, ISOLATE, MOVABLE, PCPTYPES, RECLAIMABLE, UNMOVABLE
+from .migratetype import ISOLATE, MOVABLE, PCPTYPES, UNMOVABLE
 from .mmzone import Zone
 from .page import Page
 from .pcp import COSTLY_ORDER, PUT, PerCpuPages, drain_all, list_index, streak_bound, take
@@ -31,22 +30,6 @@ Emit = Callable[[tuple[Any, ...]], None]
 
 #: Zone number of page blocks whose frees always go the whole way; larger than any zone's.
 NO_ZONE = 0xFF
-
-
-class Reclaim(Protocol):
-    """What the slow path asks for when marks are not met: vmscan, compaction and the OOM killer."""
-
-    def wake_kswapd(self, nid: int, highest_zoneidx: int, order: int, gfp: int) -> None:
-        """Wake the node's kswapd (wakeup_kswapd)."""
-
-    def compact(self, order: int, gfp: int, highest_zoneidx: int, nid: int) -> bool:
-        """Compact; tell whether another look is worthwhile (try_to_compact_pages)."""
-
-    def reclaim(self, order: int, gfp: int, highest_zoneidx: int, nid: int) -> int:
-        """Reclaim directly and return the pages freed (try_to_free_pages)."""
-
-    def out_of_memory(self, order: int, gfp: int) -> bool:
-        """Kill a task; tell whether that made progress."""
 
 
 class PageAllocator(FastPath):
@@ -108,7 +91,7 @@ class PageAllocator(FastPath):
         self.cma = cma
         self.grouping = grouping and rules.buddy.migrate_types
         self.per_cpu_lists = per_cpu_lists and rules.pcp.lists > 0
-        self.reclaim: Reclaim | None = None
+        self.reclaim: slowpath.Reclaim | None = None
         self.failures: list[str] = []
         self.shuffle = shuffle
         self.largest_order = rules.buddy.nr_orders - 1
@@ -128,7 +111,7 @@ class PageAllocator(FastPath):
         self._unnoted = False
         self.observed_events: Emit | None = None
         self.decisions: Emit | None = None
-        self._on_change: Callable[[int, int], None] | None = None
+        self.on_change: Callable[[int, int], None] | None = None
         #: What `listen` was last given.
         self.listeners: tuple[Any, Any, Any, Any] = (None, None, None, None)
         self._starts: list[int] = []
@@ -244,7 +227,7 @@ class PageAllocator(FastPath):
         self.listeners = (trace, decide, on_change, record)
         self.observed_events = trace
         self.decisions = decide
-        self._on_change = on_change
+        self.on_change = on_change
         for live in self.zones:
             live.free_area.trace = trace
             live.free_area.decide = decide
@@ -269,7 +252,7 @@ class PageAllocator(FastPath):
     @property
     def observed(self) -> bool:
         """Whether anybody listens: then no request takes the fast path."""
-        return bool(self.observed_events or self.decisions or self._on_change)
+        return bool(self.observed_events or self.decisions or self.on_change)
 
     def marks_changed(self) -> None:
         """Forget what was computed from watermarks, reserves, boosts or list sizes."""
@@ -285,8 +268,8 @@ class PageAllocator(FastPath):
         live = self.zones[zone]
         live.free_area.free_boot_range(start_pfn, end_pfn)
         live.nr_free_pages += end_pfn - start_pfn
-        if self._on_change:
-            self._on_change(start_pfn, (end_pfn - start_pfn).bit_length())
+        if self.on_change:
+            self.on_change(start_pfn, (end_pfn - start_pfn).bit_length())
         return end_pfn - start_pfn
 
     def shuffle_free_memory(self) -> None:
@@ -373,8 +356,8 @@ class PageAllocator(FastPath):
     def _told(self, pfn: int, order: int, mt: int, gfp: int, cpu: int) -> int:
         if self.observed_events:
             self.observed_events((ALLOC, cpu, pfn, order, mt, gfp))
-        if self._on_change and pfn >= 0:
-            self._on_change(pfn, order)
+        if self.on_change and pfn >= 0:
+            self.on_change(pfn, order)
         return pfn
 
     def _plan(self, live: ZoneLists, gfp: int, order: int, nid: int | None, cpu: int, mt: int, highest: int) -> None:
@@ -470,7 +453,7 @@ class PageAllocator(FastPath):
                 continue
             self.state[pfn] = (IN_USE_LRU if mt == MOVABLE else IN_USE) | order
             if flags & af.HIGHATOMIC:
-                self.reserve_highatomic(live, pfn, order, cpu)
+                reserve_highatomic(self, live, pfn, order, cpu)
             return pfn
         return -1
 
@@ -496,51 +479,6 @@ class PageAllocator(FastPath):
                 self.reclaim.wake_kswapd(live.zone.nid, live.zone.index, 0, 0)
         return pfn
 
-    # High-atomic page blocks
-
-    def reserve_highatomic(self, live: ZoneLists, pfn: int, order: int, cpu: int) -> None:
-        """Keep the page block around a high-order atomic allocation for more of its kind."""
-        area = live.free_area
-        block = 1 << self.shift
-        limit = self.rules.watermark.highatomic_limit(live.zone.managed, block)
-        old = area.types[pfn >> self.shift]
-        if live.nr_reserved_highatomic >= limit or old not in (UNMOVABLE, MOVABLE, RECLAIMABLE):
-            return
-        if order < self.shift:
-            start = pfn & -block
-            if start < live.zone.start_pfn or start + block > live.zone.end_pfn:
-                return
-            area.set_types(start, block, HIGHATOMIC)
-            area.move_freepages(start, start + block, HIGHATOMIC)
-            live.nr_reserved_highatomic += block
-        else:
-            area.set_types(pfn, 1 << order, HIGHATOMIC)
-            live.nr_reserved_highatomic += 1 << order
-        self.marks_changed()
-        if self.decisions:
-            self.decisions((RESERVE_HIGHATOMIC, cpu, live.zone.nid, live.zone.name, pfn, live.nr_reserved_highatomic))
-
-    def unreserve_highatomic(self, zones: Iterable[ZoneLists], mt: int, force: bool) -> bool:
-        """Give one high-atomic page block back to a type before a request fails; tell whether pages moved."""
-        block = 1 << self.shift
-        for live in zones:
-            if not force and live.nr_reserved_highatomic <= block:
-                continue
-            area = live.free_area
-            for order in range(self.largest_order + 1):
-                code = (order + 1) << 4 | HIGHATOMIC
-                if not area.heads[code]:
-                    continue
-                pfn = area.first(code)
-                size = max(block, 1 << order)
-                live.nr_reserved_highatomic -= min(size, live.nr_reserved_highatomic)
-                start = pfn & -size
-                area.set_types(start, size, mt)
-                self.marks_changed()
-                if area.move_freepages(start, start + size, mt):
-                    return True
-        return False
-
     # Freeing
 
     def _free_slowly(self, pfn: int, order: int, cpu: int) -> None:
@@ -557,7 +495,7 @@ class PageAllocator(FastPath):
             state[pfn : pfn + (1 << order)] = bytes(1 << order)
         live = self._owner(pfn)
         if self.observed:
-            self._tell_free(pfn, order, cpu)
+            self.tell_free(pfn, order, cpu)
         mt = live.free_area.types[pfn >> self.shift]
         if not self.pcp_allowed(order):
             if order <= self.shift and mt < PCPTYPES:
@@ -575,90 +513,12 @@ class PageAllocator(FastPath):
             self._plan_free(live, pfn >> self.shift, order, mt, cpu)
         self._put(live, live.pcps[cpu], Page(pfn), order, mt)
 
-    def _tell_free(self, pfn: int, order: int, cpu: int) -> None:
+    def tell_free(self, pfn: int, order: int, cpu: int) -> None:
+        """Tell whoever listens that a block is freed."""
         if self.observed_events:
             self.observed_events((FREE, cpu, pfn, order))
-        if self._on_change:
-            self._on_change(pfn, order)
-
-    def split_page(self, pfn: int, order: int) -> None:
-        """Make 2^order single pages of a block, to be freed one by one (split_page).
-
-        Raises
-        ------
-        KernelBug
-            If no block of that order in use begins there.
-        """
-        known = 0 <= pfn < self.memmap.max_pfn and 0 <= order <= self.largest_order
-        code = self.state[pfn] if known else RESERVED
-        if code & ORDER_MASK != IN_USE | order:
-            raise bad_free(self.memmap, pfn, order)
-        size = 1 << order
-        self.state[pfn : pfn + size] = bytes((code & 0xF0,)) * size
-
-    def alloc_pages_exact(self, pages: int, gfp: int, nid: int | None = None, cpu: int = 0) -> int:
-        """Allocate a number of pages that is no power of two (alloc_pages_exact): a block, less its end.
-
-        Returns
-        -------
-        int
-            First pfn; -1 if the request failed. Every page is freed by itself.
-        """
-        if pages < 1:
-            raise ValueError("alloc_pages_exact needs at least one page")
-        order = (pages - 1).bit_length()
-        pfn: int = self.alloc_pages(gfp & ~COMP, order, nid, cpu)
-        if pfn < 0:
-            return -1
-        self.split_page(pfn, order)
-        for rest in range(pfn + pages, pfn + (1 << order)):
-            self.free_to_tail(rest, cpu)
-        return pfn
-
-    def free_to_tail(self, pfn: int, cpu: int = 0) -> None:
-        """Free a single page past the per-CPU lists to the tail of the buddy lists (make_alloc_exact, FPI_TO_TAIL)."""
-        code = self.state[pfn]
-        if code & ORDER_MASK != IN_USE and code < UNKNOWN_LRU:
-            raise bad_free(self.memmap, pfn, 0)
-        live = self.zone_of(pfn)
-        self._tell_free(pfn, 0, cpu)
-        self.state[pfn] = 0
-        to_tail = self.rules.buddy.boot_to_tail
-        live.free_one(pfn, 0, live.free_area.types[pfn >> self.shift], cpu, to_tail)
-
-    def alloc_pages_bulk(self, gfp: int, count: int, nid: int | None = None, cpu: int = 0) -> list[int]:
-        """Allocate up to `count` single pages in one go from the local node (alloc_pages_bulk_noprof); may give fewer.
-
-        The mark is the low one plus `count`; amounts of the per-CPU lists are not adapted, and no event tells of
-        the pages. Where the zone can't give the first, one page is allocated the usual way.
-        """
-        mt, highest, flags = self.read_gfp(gfp)
-        node = self.cpu_node[cpu] if nid is None else nid
-        if count > 1 and self.per_cpu_lists:
-            for live in self.walk(node, highest, this_node=True):
-                if not live.watermark_fast(0, live.mark(flags) + count, highest, flags):
-                    continue
-                taken = self._bulk_from(live, mt, flags | self.nofragment(live), count, cpu)
-                if taken:
-                    return taken
-                break
-        pfn = self.alloc_pages(gfp, 0, nid, cpu)
-        return [pfn] if pfn >= 0 else []
-
-    def _bulk_from(self, live: ZoneLists, mt: int, flags: int, count: int, cpu: int) -> list[int]:
-        pcp = live.pcps[cpu]
-        streak = pcp.streak
-        taken = []
-        for _ in range(count):
-            pfn = take(live, pcp, 0, mt, flags)
-            if pfn < 0:
-                break
-            self.state[pfn] = IN_USE_LRU if mt == MOVABLE else IN_USE
-            if self._on_change:
-                self._on_change(pfn, 0)
-            taken.append(pfn)
-        pcp.streak = streak
-        return taken
+        if self.on_change:
+            self.on_change(pfn, order)
 
     # Lists that empty by themselves
 
@@ -696,17 +556,6 @@ class PageAllocator(FastPath):
     def pcp(self, zone: int, cpu: int) -> PerCpuPages:
         """Return a cpu's lists of a zone."""
         return self.zones[zone].pcps[cpu]
-
-    def bug_if_free(self, pfn: int) -> None:
-        """Raise if a frame is not in use.
-
-        Raises
-        ------
-        KernelBug
-            As for a page that is freed twice.
-        """
-        if self.memmap.head_of(pfn) < 0:
-            raise KernelBug(f"BUG: Bad page state in process kmem  pfn:{pfn:05x}")
 
 
 def _names_of(zones: Sequence[Zone]) -> tuple[str, ...]:

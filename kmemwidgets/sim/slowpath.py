@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from . import alloc_flags as af
 from .events import KSWAPD_WAKE, SLOWPATH
@@ -20,6 +20,7 @@ from .gfp import (
     __GFP_THISNODE,
     format_gfp,
 )
+from .highatomic import unreserve_highatomic
 from .migratetype import MOVABLE
 from .pcp import COSTLY_ORDER
 
@@ -28,6 +29,22 @@ if TYPE_CHECKING:
     from .zone_lists import ZoneLists
 
 MAX_RECLAIM_RETRIES = 16
+
+
+class Reclaim(Protocol):
+    """What the slow path asks for when marks are not met: vmscan, compaction and the OOM killer."""
+
+    def wake_kswapd(self, nid: int, highest_zoneidx: int, order: int, gfp: int) -> None:
+        """Wake the node's kswapd (wakeup_kswapd)."""
+
+    def compact(self, order: int, gfp: int, highest_zoneidx: int, nid: int) -> bool:
+        """Compact; tell whether another look is worthwhile (try_to_compact_pages)."""
+
+    def reclaim(self, order: int, gfp: int, highest_zoneidx: int, nid: int) -> int:
+        """Reclaim directly and return the pages freed (try_to_free_pages)."""
+
+    def out_of_memory(self, order: int, gfp: int) -> bool:
+        """Kill a task; tell whether that made progress."""
 
 
 def alloc_pages_slowpath(
@@ -91,7 +108,7 @@ def _reclaim(
         pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
         if pfn < 0:
             # Pages may be stuck on high-atomic blocks or on other cpus' lists.
-            allocator.unreserve_highatomic(zones, mt, force=False)
+            unreserve_highatomic(allocator, zones, mt, force=False)
             allocator.drain_all_pages()
             pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
         if pfn < 0 and order and reclaim.compact(order, gfp, highest, nid):
@@ -103,7 +120,7 @@ def _reclaim(
         without_progress = 0 if progress and not costly else without_progress + 1
         if without_progress <= MAX_RECLAIM_RETRIES and progress:
             continue
-        if allocator.unreserve_highatomic(zones, mt, force=True):
+        if unreserve_highatomic(allocator, zones, mt, force=True):
             continue
         may_kill = not costly and gfp & __GFP_FS and not gfp & (__GFP_RETRY_MAYFAIL | __GFP_THISNODE)
         if may_kill and reclaim.out_of_memory(order, gfp):

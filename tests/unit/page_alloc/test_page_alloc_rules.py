@@ -9,10 +9,12 @@ import pytest
 
 from kmemwidgets.sim import alloc_flags as af
 from kmemwidgets.sim.gfp import GFP_ATOMIC, GFP_DMA, GFP_HIGHUSER_MOVABLE, GFP_KERNEL, GFP_NOWAIT
+from kmemwidgets.sim.highatomic import unreserve_highatomic
 from kmemwidgets.sim.migratetype import CMA, HIGHATOMIC, MOVABLE, RECLAIMABLE, UNMOVABLE
 from kmemwidgets.sim.page_alloc import PageAllocator
 from kmemwidgets.sim.pcp import decay_high
 from kmemwidgets.sim.rules.watermark import high_then_harder, nested, one_percent_and_a_block, one_percent_rounded_up
+from kmemwidgets.sim.several_pages import alloc_pages_bulk, alloc_pages_exact
 
 Build = Callable[..., PageAllocator]
 THISNODE, MEMALLOC, NORETRY, NOWARN = 0x200000, 0x20000, 0x10000, 0x2000
@@ -597,8 +599,8 @@ def test_an_atomic_block_reserves_its_page_block_and_gives_it_back_before_failin
     assert live.free_area.types[pfn >> 9] == HIGHATOMIC
     assert live.unusable(0, 0) == live.free_highatomic() > 0
     assert live.unusable(0, af.NON_BLOCK) == 0
-    assert allocator.unreserve_highatomic(allocator.zones, MOVABLE, force=False) is False
-    assert allocator.unreserve_highatomic(allocator.zones, MOVABLE, force=True)
+    assert unreserve_highatomic(allocator, allocator.zones, MOVABLE, force=False) is False
+    assert unreserve_highatomic(allocator, allocator.zones, MOVABLE, force=True)
     assert live.nr_reserved_highatomic == 0
     assert live.free_area.types[pfn >> 9] == MOVABLE
 
@@ -608,7 +610,7 @@ def test_an_atomic_block_reserves_its_page_block_and_gives_it_back_before_failin
 
 def test_exact_pages_give_the_rest_back_to_the_tail(build: Build) -> None:
     allocator = build(((0, "Normal", 0, 1024),), "6.1", marks=(1, 2, 3))
-    pfn = allocator.alloc_pages_exact(5, GFP_KERNEL)
+    pfn = alloc_pages_exact(allocator, 5, GFP_KERNEL)
     assert pfn == 0
     assert allocator.memmap.state[4] == 0xC0
     area = allocator.zones[0].free_area
@@ -624,11 +626,11 @@ def test_bulk_pages_come_from_the_list_without_adapting_it(build: Build) -> None
     drained(allocator, 700)
     pcp = allocator.pcp(0, 0)
     streak = pcp.streak
-    pages = allocator.alloc_pages_bulk(GFP_HIGHUSER_MOVABLE, 10)
+    pages = alloc_pages_bulk(allocator, GFP_HIGHUSER_MOVABLE, 10)
     assert len(set(pages)) == 10
     assert pcp.streak == streak
     # The mark is the low one and the number of pages; else one page comes the usual way.
     allocator.zones[0].zone.wmark_low = allocator.zones[0].nr_free_pages - 10
-    assert len(allocator.alloc_pages_bulk(GFP_HIGHUSER_MOVABLE, 10)) == 1
+    assert len(alloc_pages_bulk(allocator, GFP_HIGHUSER_MOVABLE, 10)) == 1
     allocator.zones[0].zone.wmark_low -= 1
-    assert len(allocator.alloc_pages_bulk(GFP_HIGHUSER_MOVABLE, 10)) == 10
+    assert len(alloc_pages_bulk(allocator, GFP_HIGHUSER_MOVABLE, 10)) == 10
