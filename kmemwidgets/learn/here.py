@@ -7,6 +7,13 @@ from typing import Any
 
 from kmemwidgets.capture import Capture
 
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def view(widget: Any) -> dict[str, Any]:
+    """Return what tells a page which widget to show (Jupyter's widget messaging protocol, version 2.1)."""
+    return {"version_major": 2, "version_minor": 1, "model_id": widget.model_id}
+
 
 class Live:
     """A widget on the running machine that stores nothing of it.
@@ -23,9 +30,10 @@ class Live:
     def __repr__(self) -> str:
         return f"{self.name} of the machine that this notebook runs on. Run the cell to see it."
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = self.widget._repr_mimebundle_(**kwargs)
-        return {**{kind: value for kind, value in data.items() if "widget" in kind}, "text/plain": repr(self)}, metadata
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        # Not the widget's own bundle: its words and its picture of all frames, which nobody would see, take seconds on
+        # a large machine, and the page's other widgets wait for them.
+        return {VIEW: view(self.widget), "text/plain": repr(self)}, {}
 
 
 def live(widget: Callable[..., Any], **options: Any) -> Live:
