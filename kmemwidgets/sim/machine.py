@@ -36,7 +36,7 @@ from .objects import KernelObjects
 from .page import Page
 from .presets import preset
 from .rules.layout import virtual_layout
-from .unchecked import unchecked_rules
+from .unchecked import unchecked_rules, unchecked_words
 from .why import why
 from .zone_sizes import usable_memory
 
@@ -87,6 +87,8 @@ class Machine(FastPath):
         self._changes = ChangeLog()
         self._moved = False
         self._looked_at = 0
+        words = unchecked_words(spec.kernel)
+        self._notes = (words,) if words else ()
         self._requests: dict[Request, Request] = {}
         self._subscribers: list[Callable[[], None]] = []
         self.history = History(self._run, self._save, self._load)
@@ -413,6 +415,7 @@ class Machine(FastPath):
             self._frames.table(),
             time_ns=self.now,
             layout=virtual_layout(self._spec, usable_memory(self._spec)),
+            notes=self._notes,
         )
         return replace(shown, slabs=self.objects.caches(), vmalloc=self.objects.areas()) if self.objects.up else shown
 

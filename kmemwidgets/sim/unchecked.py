@@ -23,3 +23,14 @@ def all_rules(version: Version) -> tuple[Rule, ...]:
 def unchecked_rules(version: Version) -> tuple[Rule, ...]:
     """Return those that no oracle and no recording has checked: only read in the source, or not even that."""
     return tuple(rule for rule in all_rules(version) if not set(rule.checked_by) - {"source"})
+
+
+def unchecked_words(version: Version) -> str:
+    """Say in words how much of a kernel's simulation nobody outside has checked; empty where all of it was."""
+    some, all_ = len(unchecked_rules(version)), len(all_rules(version))
+    if not some:
+        return ""
+    return (
+        f"simulated: {some} of the {all_} rules in force were checked by no oracle and no recording "
+        "(Machine.unchecked_rules() lists them)"
+    )

@@ -427,3 +427,10 @@ def test_orders_and_types_of_all_frames() -> None:
     assert orders[1] == -1
     assert m.frame_table("owner") is None
     assert Machine.boot("server-1t").frame_table("order") is None
+
+
+def test_what_nobody_outside_has_checked_is_said_in_words() -> None:
+    machine = Machine.boot(memory="64M", kernel="5.6")
+    (words,) = machine.snapshot().notes
+    assert words.startswith(f"simulated: {len(machine.unchecked_rules())} of the ")
+    assert len(machine.unchecked_rules()) > len(Machine.boot(memory="64M", kernel="6.1").unchecked_rules())
