@@ -70,19 +70,25 @@ def test_a_chapter_opens_and_runs(lab: Any, course: str, chapter: Chapter) -> No
     close_all(lab.page)
 
 
-def test_notebook_7_runs_the_first_chapter(server: Any, browser: Any) -> None:
-    # A copy that no test has run: one saved by JupyterLab is trusted, and shows widgets of a kernel that is gone.
-    course = "for Notebook 7"
-    copy_course(COURSE, server.root / course)
-    first = THERE[0]
+@pytest.fixture(scope="module")
+def untouched(server: Any) -> str:
+    """A copy that no test has run: one saved by JupyterLab is trusted, and shows widgets of a kernel that is gone."""
+    copy_course(COURSE, server.root / "for Notebook 7")
+    return "for Notebook 7"
+
+
+@pytest.mark.parametrize("chapter", THERE, ids=lambda chapter: chapter.id)
+def test_notebook_7_runs_a_chapter(server: Any, browser: Any, untouched: str, chapter: Chapter) -> None:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     watch = Watch(page)
     try:
-        book = Notebook.at(page, f"{server.url}/notebooks/{course}/{first.file}", f"{course}/{first.file}")
+        path = f"{untouched}/{chapter.file}"
+        book = Notebook.at(page, f"{server.url}/notebooks/{path}", path)
         page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
         page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')")
         page.wait_for_function(DONE)
-        book.panel.locator("section.kmem").nth(widgets_of(first) - 1).wait_for()
+        book.panel.locator("section.kmem").nth(widgets_of(chapter) - 1).wait_for()
+        page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
         assert watch.take() == []
     finally:
         page.close()
