@@ -554,3 +554,15 @@ def test_notebook_7_paints_and_answers(server: Any, browser: Any) -> None:
         assert watch.take() == []
     finally:
         page.close()
+
+
+def test_after_a_kernel_restart_the_cell_shows_a_map_that_answers(lab: Any) -> None:
+    book = lab.open("restart.ipynb", "1")
+    code = "from kmemwidgets import FrameMap, Machine\nmap = FrameMap(Machine.boot(memory='64M', cpus=1)); map"
+    first = book.run(code)
+    first.locator("[data-painted]").first.wait_for()
+    lab.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    again = book.run(code)
+    again.locator("[data-painted]").first.wait_for()
+    again.locator(".kmem-framemap-host").press("Home")
+    book.wait_python("map.cursor is not None", "True")
