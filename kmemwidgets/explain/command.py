@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from kmemwidgets.capture import Capture
+from kmemwidgets.capture.answer import write_json
 from kmemwidgets.capture.progress import Progress
-from kmemwidgets.records import BadInput, format_version
+from kmemwidgets.records import format_version
 
 from . import Result, check_names, explain, sections
 
@@ -67,23 +65,6 @@ def as_text(capture: Capture, results: Sequence[Result]) -> str:
         if len(result.misses) > SHOWN:
             lines.append(f"      and {len(result.misses) - SHOWN} more (--json has them all)")
     return "\n".join(lines)
-
-
-def write_json(path: str, answer: Any) -> None:
-    """Write JSON to a file that is there in whole or not at all, or to standard output."""
-    text = json.dumps(answer, indent=1) + "\n"
-    if path == "-":
-        sys.stdout.write(text)
-        return
-    target = Path(path)
-    partial = target.with_name(target.name + ".part")
-    try:
-        partial.write_text(text)
-        partial.replace(target)
-    except OSError as error:
-        raise BadInput(f"can't be written: {error.strerror}", where=path) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from kmemwidgets.capture import Capture
+from kmemwidgets.capture.answer import write_json
 from kmemwidgets.records import BadInput, Difference, MachineSpec, Snapshot, diff
 
 _EXAMPLE = """example:
@@ -38,15 +38,9 @@ def run(args: argparse.Namespace) -> int:
     first, second = snapshot_of(args.a), snapshot_of(args.b)
     differences = diff(first, second)
     if args.json:
-        answer = {"a": args.a, "b": args.b, "differences": [asdict(entry) for entry in differences]}
-        text = json.dumps(answer, indent=1) + "\n"
+        write_json(args.json, {"a": args.a, "b": args.b, "differences": [asdict(entry) for entry in differences]})
         if args.json == "-":
-            sys.stdout.write(text)
             return 0
-        try:
-            Path(args.json).write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise BadInput(f"can't be written: {error.strerror}", where=args.json) from error
     sys.stdout.write(_table(args.a, args.b, differences))
     return 0
 

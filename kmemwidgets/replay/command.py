@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from kmemwidgets.capture import Capture
+from kmemwidgets.capture.answer import write_json
 from kmemwidgets.capture.progress import Progress
 from kmemwidgets.records import BadInput
 
@@ -75,24 +73,3 @@ def _percent(answers: Sequence[TraceAnswer]) -> float:
     exact = sum(answer.pages.allocs.exact for answer in answers if answer.pages)
     of = sum(answer.pages.allocs.of for answer in answers if answer.pages)
     return 100.0 * exact / of if of else 100.0
-
-
-def write_json(path: str, answer: Any) -> None:
-    """Write JSON to a file that is there in whole or not at all, or to standard output."""
-    text = json.dumps(answer, indent=1) + "\n"
-    if path == "-":
-        sys.stdout.write(text)
-        return
-    target = Path(path)
-    partial = target.with_name(target.name + ".part")
-    try:
-        partial.write_text(text)
-        partial.replace(target)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise BadInput(
-            f"can't be written: {error.strerror}", where=path, todo="name a file in a writable folder"
-        ) from error
-    except KeyboardInterrupt:
-        partial.unlink(missing_ok=True)
-        raise

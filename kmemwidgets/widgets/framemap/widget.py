@@ -384,10 +384,11 @@ def _layout(snapshot: Snapshot, table: FrameTable) -> Layout:
 
 
 def _count(table: FrameTable, kinds: int, kind_of_code: bytes) -> list[int]:
-    codes = bytes(table.codes) if isinstance(table.codes, memoryview) else table.codes
+    """Count the frames of each kind; a code outside the palette is of none."""
     counts = [0] * kinds
-    for code, kind in enumerate(kind_of_code):
-        counts[kind] += codes.count(code)
+    for code, number in count_codes(table.codes).items():
+        if code < len(kind_of_code):
+            counts[kind_of_code[code]] += number
     return counts
 
 
