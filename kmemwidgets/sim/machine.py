@@ -477,6 +477,9 @@ class Machine(FastPath):
             if callback in self._subscribers:
                 self._subscribers.remove(callback)
                 self.page_alloc.take_the_whole_way(bool(self._subscribers))
+                # A widget subscribes from a thread of its own; between the two looks another one may have come.
+                if self._subscribers:
+                    self.page_alloc.take_the_whole_way(True)
 
         return stop
 

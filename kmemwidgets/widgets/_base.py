@@ -16,6 +16,7 @@ from kmemwidgets.records import Snapshot, Source
 
 from . import glossary
 from ._picture import image
+from ._turn import InTurn
 from ._wire import Pace, Wire
 from .focus import Focus
 from .source import as_source
@@ -55,7 +56,7 @@ UNDO = Gesture("undo", "Take the last step back", "click ↶", ("u",), "undo", "
 RESET = Gesture("reset", "Back to the start", "click |◀", ("r",), "reset", "reset")
 
 
-class KmemWidget(anywidget.AnyWidget):
+class KmemWidget(InTurn, anywidget.AnyWidget):
     """A view of a Source.
 
     A subclass sets the class attributes below, says what the front end draws

@@ -25,8 +25,11 @@ PACK_BEYOND = 4096
 #: Messages a second that a screen can show.
 RATE = 30
 
-#: For every second that flushing takes, this many are left to whoever makes the changes.
+#: For every second that flushing takes, this many are left to the cell that makes the changes.
 REST = 25
+
+#: The same where no cell runs, but messages or tasks make the changes: then someone waits for the picture.
+IDLE_REST = 3
 
 
 class Send(Protocol):
@@ -121,7 +124,7 @@ class Pace:
         self._lock = threading.Lock()
         self._unsubscribe: Callable[[], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._next = clock()
+        self._next = self._soon = clock()
         self._over = False
         self.listen()
 
@@ -134,8 +137,9 @@ class Pace:
     def changed(self) -> None:
         """Have it flushed, and don't listen for a while."""
         self._deafen()
-        wait = self._next - self._clock()
-        if self._timer is None and self._look_in(max(0.0, wait)):
+        now = self._clock()
+        wait = self._next - now
+        if self._timer is None and self._look_in(max(0.0, self._soon - now)):
             wait = 1 / RATE
         elif wait <= 0:  # the loop has not had its turn since the last change, or there is none
             wait = self._go()
@@ -167,25 +171,25 @@ class Pace:
         return True
 
     def _look(self) -> None:
-        """Flush, and look again as long as this may have missed a change."""
+        """Listen and flush; what comes after is heard."""
         self._timer = None
         if self._over:
             return
-        wait = self._next - self._clock()
-        if wait <= 0:
-            deaf = self._unsubscribe is None
-            wait = self._go()
-            if not deaf:
-                return
-        self._look_in(wait)
+        wait = self._soon - self._clock()
+        if wait > 0:
+            self._look_in(wait)
+            return
+        self.listen()
+        self._go()
 
     def _go(self) -> float:
-        """Flush, and return how long there shall be no other."""
+        """Flush, and return how long there shall be no other while a cell runs."""
         began = self._clock()
         self._flush()
         end = self._clock()
         wait = max(1 / RATE, REST * (end - began))
         self._next = end + wait
+        self._soon = end + max(1 / RATE, IDLE_REST * (end - began))
         return wait
 
 

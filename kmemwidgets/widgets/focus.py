@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets
 import traitlets
+
+from ._turn import InTurn
 
 if TYPE_CHECKING:
     from ._base import KmemWidget
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 WORDS = ("node", "zone", "start", "count", "cache", "address", "event")
 
 
-class Focus(ipywidgets.Widget):  # type: ignore[misc]
+class Focus(InTurn):
     """A node, zone, frame range, cache, address or event; what is not known is None.
 
     Linked widgets refer to the same Focus, in the browser too, so they follow each

@@ -67,3 +67,22 @@ def test_it_says_that_small_messages_go_out_at_once(started: tuple[str, Path, Pa
     told = started[2].read_text()
     assert "TCP_NODELAY is set on kernel websockets" in told
     assert f"the course is in {started[1]}" in told
+
+
+def test_what_a_page_says_is_carried_out_in_the_main_thread(lab: Any) -> None:
+    """JupyterLab has a kernel take messages of widgets beside its cells; ours wait for their turn."""
+    book = lab.open("turn.ipynb")
+    book.run(
+        "import threading\n"
+        "from kmemwidgets import FrameMap\n"
+        "from kmemwidgets.sim import Machine\n"
+        "threads = []\n"
+        "f = FrameMap(Machine.boot(memory='64M'))\n"
+        "f.observe(lambda change: threads.append(threading.current_thread().name), 'camera')\n"
+        "f"
+    )
+    closer = book.panel.locator("[data-gesture=zoom_in]").first
+    for clicks in range(1, 5):
+        closer.click()
+        book.wait_python(f"len(threads) >= {clicks}", "True")
+    assert book.python("set(threads)") == "{'MainThread'}"

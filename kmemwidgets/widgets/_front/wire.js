@@ -5,6 +5,9 @@
 // "delta" <- epoch, seq, prev; parts of data that changed; ranges and their bytes
 // A delta whose prev is not our seq means that one was lost: ask again.
 
+/** An answer that has not come by then is lost; the next gap asks again. */
+const PATIENCE_MS = 3000;
+
 /** Nothing known yet. */
 export function blankState() {
   return { epoch: 0, seq: 0, data: null, bytes: null };
@@ -60,20 +63,20 @@ export function openWire(model) {
   const state = blankState();
   const readers = new Set();
   let queue = Promise.resolve();
-  let asked = false;
+  let asked = -Infinity;
 
   const ask = () => {
-    if (asked) return;
-    asked = true;
+    if (performance.now() - asked < PATIENCE_MS) return;
+    asked = performance.now();
     try {
       model.send({ kmem: "ask", epoch: state.epoch, seq: state.seq });
     } catch {
-      asked = false; // no kernel: what is on screen stays
+      asked = -Infinity; // no kernel: what is on screen stays
     }
   };
   const receive = async (message, buffers) => {
     const what = await take(state, message, buffers);
-    if (message.kmem === "full") asked = false;
+    if (message.kmem === "full") asked = -Infinity;
     if (what === "gap") ask();
     if (what === "full" || what === "delta") for (const reader of [...readers]) reader(what, state);
   };

@@ -216,6 +216,24 @@ def test_listeners_hear_of_every_verb() -> None:
     stop()
 
 
+def test_one_who_comes_while_another_leaves_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Widgets subscribe from a thread of their own, so the two may overlap."""
+    m = Machine.boot(memory="64M", cpus=1)
+    heard: list[int] = []
+    stop = m.subscribe(lambda: None)
+    told = m.page_alloc.take_the_whole_way
+
+    def overlapped(always: bool) -> None:
+        if not always and not heard:
+            m.subscribe(lambda: heard.append(m.now))
+        told(always)
+
+    monkeypatch.setattr(m.page_alloc, "take_the_whole_way", overlapped)
+    stop()
+    m.alloc_pages("GFP_KERNEL")
+    assert heard == [1]
+
+
 def test_mistakes_change_nothing() -> None:
     m = Machine.boot(memory="64M", cpus=1)
     page = m.alloc_pages("GFP_KERNEL", 1)
