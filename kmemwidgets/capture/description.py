@@ -327,8 +327,9 @@ def _bases(capture: Capture, options: Mapping[str, str], cmdline: str, kcore: st
     if "_stext" in symbols:
         bases.append(("kernel_text", symbols["_stext"]))
     if found := _PHYS_OFFSET.search(kcore):
-        # arm64 moves its linear map by choosing what it starts with.
-        bases.append(("PHYS_OFFSET", int(found[1], 16)))
+        # arm64 moves its linear map by choosing what it starts with; that may lie below 0 (memstart_addr is signed).
+        start = int(found[1], 16)
+        bases.append(("PHYS_OFFSET", start - (1 << 64) if start >> 63 else start))
     return tuple(bases)
 
 

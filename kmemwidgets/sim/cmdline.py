@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from kmemwidgets.records import BadInput
 
@@ -18,12 +19,18 @@ def parameter(cmdline: str, name: str) -> str | None:
 
 def parameters(cmdline: str, name: str) -> list[str]:
     """Return every value of a parameter, in order; what stands behind ``--`` belongs to init."""
-    wanted = name.replace("-", "_")
+    return [value for _name, value in options_of(cmdline, (name,))]
+
+
+def options_of(cmdline: str, names: Collection[str]) -> list[tuple[str, str]]:
+    """Return name and value of every parameter with one of these names, in order."""
+    wanted = {name.replace("-", "_") for name in names}
     found = []
     for word in cmdline.split(" -- ")[0].split():
         key, _, value = word.partition("=")
-        if key.replace("-", "_") == wanted:
-            found.append(value.strip('"'))
+        key = key.replace("-", "_")
+        if key in wanted:
+            found.append((key, value.strip('"')))
     return found
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from kmemwidgets import arch as arch_constants
 from kmemwidgets.records import BadInput, MachineSpec
 
-from .cmdline import memparse, parameter, parameters
+from .cmdline import memparse, options_of, parameter
+from .memmap_option import user_map, without
 from .rules import pick
 from .rules.boot import TABLE, BootRules
 from .rules.layout import lowmem_limit
@@ -101,30 +102,23 @@ def usable_memory(spec: MachineSpec) -> list[tuple[int, int]]:
     """
     ranges = [(entry.start, entry.end) for entry in spec.memory if entry.kind == "usable"]
     if spec.arch.startswith("x86"):
-        ranges = _without(ranges, BIOS_BEGIN, BIOS_END)
+        ranges = user_map(ranges, options_of(spec.cmdline, ("mem", "memmap")))
+        ranges = without(ranges, BIOS_BEGIN, BIOS_END)
         if not rules_for(spec).first_page_is_ram:
-            ranges = _without(ranges, 0, spec.page_size)
-        for value in parameters(spec.cmdline, "memmap"):
-            size, sign, start = value.partition("$")
-            if sign:
-                ranges = _without(ranges, memparse(start), memparse(start) + memparse(size))
-    limit = parameter(spec.cmdline, "mem")
-    if limit and limit[:1].isdigit():
-        ranges = _limited(ranges, memparse(limit), by_address=spec.arch.startswith("x86"))
+            ranges = without(ranges, 0, spec.page_size)
+    else:
+        limit = parameter(spec.cmdline, "mem")
+        if limit and limit[:1].isdigit():
+            ranges = _lowest(ranges, memparse(limit))
     if not ranges:
         raise NoMemoryError("the machine has no memory", todo="describe at least one usable range")
-    return _merged(ranges)
+    # A map that isn't the firmware's but the early allocator's (arm64) has touching rows only where they differ, as
+    # by MEMBLOCK_NOMAP; the kernel keeps them apart.
+    return _merged(ranges, touching=spec.arch.startswith("x86"))
 
 
-def _without(ranges: list[tuple[int, int]], low: int, high: int) -> list[tuple[int, int]]:
-    pieces = [piece for start, end in ranges for piece in ((start, min(end, low)), (max(start, high), end))]
-    return [(start, end) for start, end in pieces if start < end]
-
-
-def _limited(ranges: list[tuple[int, int]], limit: int, *, by_address: bool) -> list[tuple[int, int]]:
-    """Apply mem=: x86 cuts at an address, others keep the lowest so many bytes."""
-    if by_address:
-        return [(start, min(end, limit)) for start, end in ranges if start < limit]
+def _lowest(ranges: list[tuple[int, int]], limit: int) -> list[tuple[int, int]]:
+    """Keep the lowest so many bytes, as mem= does where it counts bytes and not addresses (memblock_mem_limit)."""
     kept: list[tuple[int, int]] = []
     for start, end in sorted(ranges):
         if limit > 0:
@@ -133,10 +127,10 @@ def _limited(ranges: list[tuple[int, int]], limit: int, *, by_address: bool) -> 
     return kept
 
 
-def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def _merged(ranges: Sequence[tuple[int, int]], *, touching: bool) -> list[tuple[int, int]]:
     merged: list[tuple[int, int]] = []
     for start, end in sorted(ranges):
-        if merged and start <= merged[-1][1]:
+        if merged and start < merged[-1][1] + touching:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))
@@ -159,8 +153,8 @@ def node_memory(spec: MachineSpec) -> list[NodeMemory]:
             for nid, low, high, hotplug in owners
             if max(start, low) < min(end, high)
         ]
-        found.extend(pieces or [NodeMemory(0, start, end)])
-    return _join_neighbours(sorted(found, key=lambda entry: entry.start_pfn))
+        found.extend(_join_neighbours(sorted(pieces, key=lambda entry: entry.start_pfn)) or [NodeMemory(0, start, end)])
+    return sorted(found, key=lambda entry: entry.start_pfn)
 
 
 def _join_neighbours(found: list[NodeMemory]) -> list[NodeMemory]:

@@ -72,6 +72,15 @@ def test_an_arm64_machine_is_described_by_memblock() -> None:
     assert [(row.start, row.end) for row in spec.reserved if row.kind == "cma"] == [(0x7AC00000, 0x7EC00000)]
 
 
+def test_arm64_may_move_its_linear_map_below_address_0() -> None:
+    capture = Capture.bundled("arm64-1g")
+    start = 0x40000000 - (0x7F << 30)
+    kcore = capture.text("kcore.txt").replace("=0x40000000\n", f"={start & (1 << 64) - 1:#x}\n")
+    meta = {**capture.meta, "kaslr": True}
+    files = {"kcore.txt": kcore, "meta.json": json.dumps(meta), "proc/cmdline": "quiet"}
+    assert dict(rewritten(capture, files).spec().bases)["PHYS_OFFSET"] == start
+
+
 @pytest.mark.parametrize("path", captures(), ids=capture_id)
 def test_blanking_the_recorded_answers_changes_no_description(path: Path) -> None:
     capture = Capture.load(path)

@@ -120,6 +120,33 @@ def test_the_command_line_takes_memory_away() -> None:
     assert usable_memory(arm64) == [(GIB, GIB + 512 * MIB)]
 
 
+@pytest.mark.parametrize(
+    ("cmdline", "expected"),
+    [
+        ("memmap=1G", [(MIB, GIB)]),
+        ("memmap=64M$512M,64M#1G", [(MIB, 512 * MIB), (576 * MIB, GIB), (GIB + 64 * MIB, 2 * GIB)]),
+        ("memmap=1G!1G", [(MIB, GIB)]),
+        ("memmap=exactmap memmap=640K@0 memmap=511M@1M", [(MIB, 512 * MIB)]),
+        # What is reserved is not RAM, whoever says it is; but exactmap forgets all that was said before.
+        ("memmap=64M$512M memmap=2G@0", [(MIB, 512 * MIB), (576 * MIB, 2 * GIB)]),
+        ("memmap=64M$512M memmap=exactmap memmap=1G@0", [(MIB, GIB)]),
+        ("memmap=1G@4G", [(MIB, 2 * GIB), (4 * GIB, 5 * GIB)]),
+        ("memmap=1G%1G-1+12", [(MIB, GIB)]),
+        ("memmap=1G%3G-2+1", [(MIB, 2 * GIB), (3 * GIB, 4 * GIB)]),
+        ("memmap=nonsense mem=nopentium", [(MIB, 2 * GIB)]),
+        ("mem=1G mem=512M", [(MIB, 512 * MIB)]),
+    ],
+)
+def test_the_user_draws_the_map(cmdline: str, expected: list[tuple[int, int]]) -> None:
+    assert usable_memory(describe(memory="2G", cmdline=cmdline))[1:] == expected
+
+
+def test_rows_of_the_early_allocator_stay_apart_where_they_touch() -> None:
+    rows = (MemoryRange(GIB, GIB + 64 * MIB), MemoryRange(GIB + 64 * MIB, 2 * GIB))
+    for arch, count in (("arm64", 2), ("x86_64", 1)):
+        assert len(node_memory(MachineSpec(arch=arch, memory=rows))) == count
+
+
 def movable(cmdline: str, **machine: object) -> dict[int, int]:
     spec = describe(cmdline=cmdline, **machine)  # type: ignore[arg-type]
     memory = node_memory(spec)
