@@ -83,7 +83,11 @@ class Capture:
         elif path.is_file():
             files = load_tar(path)
         else:
-            raise BadInput("there is no such file or folder", where=str(path))
+            raise BadInput(
+                "there is no such file or folder",
+                where=str(path),
+                todo=f"name a recording's folder or .tar.xz, or one of {', '.join(cls.bundled_names())}",
+            )
         return cls(files, path.resolve().name.removesuffix(".tar.xz"), str(path))
 
     @classmethod
@@ -95,6 +99,19 @@ class Capture:
             )
         with resources.as_file(resources.files(__package__).joinpath(_BUNDLED, f"{name}.tar.xz")) as path:
             return cls(load_tar(path), name, f"bundled {name}")
+
+    @classmethod
+    def named(cls, name: str) -> Capture:
+        """Return what a command line names: a folder, a .tar.xz, or a recording that ships with the package.
+
+        Raises
+        ------
+        BadInput
+            Where the name is none of them.
+        """
+        if Path(name).exists() or name not in cls.bundled_names():
+            return cls.load(name)
+        return cls.bundled(name)
 
     @classmethod
     def here(cls) -> Capture:

@@ -14,8 +14,8 @@ from kmemwidgets.records import format_version
 from . import Result, check_names, explain, sections
 
 EXAMPLE = """example:
-  kmem explain recordings/amd64-512m --section watermarks
-  kmem explain recordings/amd64-512m.tar.xz --json - --fail-under 100"""
+  kmem explain amd64-512m --section watermarks
+  kmem explain my-machine.tar.xz --json - --fail-under 100"""
 
 #: Misses of a section that are shown as text; --json has all.
 SHOWN = 10
@@ -24,7 +24,7 @@ SHOWN = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subcommand's arguments."""
     parser.epilog = EXAMPLE
-    parser.add_argument("capture", metavar="CAPTURE", help="a recording: a folder, or a .tar.xz of one")
+    parser.add_argument("capture", metavar="CAPTURE", help="a recording: folder, .tar.xz or bundled name")
     parser.add_argument("--json", metavar="PATH", help="write the machine-readable answer there; - is standard output")
     parser.add_argument("--section", metavar="NAME", action="append", default=[], help="only this section (repeatable)")
     parser.add_argument(
@@ -69,7 +69,7 @@ def as_text(capture: Capture, results: Sequence[Result]) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Run the subcommand; 1 where a section stays under --fail-under."""
-    capture = Capture.load(args.capture)
+    capture = Capture.named(args.capture)
     names = check_names(args.section) or [section.name for section in sections()]
     with Progress(len(names)) as progress:
         results = explain(capture, names, progress.step)

@@ -48,10 +48,8 @@ def run(args: argparse.Namespace) -> int:
 def snapshot_of(name: str) -> Snapshot:
     """Return the state that a command-line argument names."""
     name, _, moment = name.partition("@")
-    if Path(name).exists():
-        return _recorded(Capture.load(name), moment)
-    if name in Capture.bundled_names():
-        return _recorded(Capture.bundled(name), moment)
+    if Path(name).exists() or name in Capture.bundled_names():
+        return _recorded(Capture.named(name), moment)
     try:
         return _booted(name)
     except ValueError as error:

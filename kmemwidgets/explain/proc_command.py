@@ -24,7 +24,11 @@ machines:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subcommand's arguments."""
     parser.epilog = EXAMPLE
-    parser.add_argument("machine", metavar="MACHINE", help="a machine's name (below), or a recording to boot again")
+    parser.add_argument(
+        "machine",
+        metavar="MACHINE",
+        help="a machine's name (below), or a recording to boot again: folder, .tar.xz or bundled name",
+    )
     parser.add_argument("out", metavar="OUT", help="folder to write; it must not exist, or be empty")
 
 
@@ -32,9 +36,12 @@ def boot(name: str) -> Machine:
     """Boot a preset, or the machine that a recording describes."""
     if name in PRESETS:
         return Machine.boot(name)
-    if not Path(name).exists():
-        raise BadInput(f"neither a machine nor a recording is called {name!r}", todo=f"one of {', '.join(PRESETS)}")
-    return Machine.boot(Capture.load(name))
+    if not Path(name).exists() and name not in Capture.bundled_names():
+        raise BadInput(
+            f"neither a machine nor a recording is called {name!r}",
+            todo=f"one of {', '.join((*PRESETS, *Capture.bundled_names()))}, or a recording's path",
+        )
+    return Machine.boot(Capture.named(name))
 
 
 def write_folder(files: dict[str, str], out: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kmemwidgets.capture import Capture
@@ -164,6 +164,11 @@ def predict_reserves(spec: MachineSpec, inputs: ReserveInputs) -> Reserves:
     after_boot = reserves.settings.thp
     for zone in zones:
         zone.managed = inputs.managed.get((zone.nid, zone.name), 0)
+    if grew_after_boot(spec, zones):
+        for zone in zones:
+            zone.present = max(zone.present, zone.managed)
+        reserves.init_per_zone_wmark_min()
+        reserves.start_stop_khugepaged()
     if inputs.thp is not None and (inputs.thp_written or inputs.thp != after_boot):
         reserves.settings.thp = inputs.thp
         reserves.start_stop_khugepaged()
@@ -175,6 +180,17 @@ def predict_reserves(spec: MachineSpec, inputs: ReserveInputs) -> Reserves:
     if inputs.min_free_kbytes not in (None, reserves.settings.min_free_kbytes):
         reserves.write("min_free_kbytes", str(inputs.min_free_kbytes))
     return reserves
+
+
+def grew_after_boot(spec: MachineSpec, zones: Sequence[Zone]) -> bool:
+    """Tell whether zones got memory after boot, whereupon the kernel sets all reserves anew.
+
+    It does where memory is added to a running machine (mm/memory_hotplug.c, online_pages): then a zone manages more
+    than the firmware's map gave it. A vendor's kernel with ``deferred_init=lazy`` gives struct pages to its zones as
+    they are needed, and was seen to set the reserves whenever a zone grows; there is no published source.
+    """
+    added = any(zone.managed > zone.present for zone in zones)
+    return added or parameter(spec.cmdline, "deferred_init") == "lazy"
 
 
 def built_in_thp(spec: MachineSpec, now: str | None) -> str | None:

@@ -158,6 +158,7 @@ def parse(text: str, where: str = "freelists") -> FreeLists:
             )
     if not zones:
         raise BadInput("no zone line", where=where, todo="expected recorded free lists")
+    _check_orders(list(zones.values()), where, text.count("\n"))
     block_size = block_size or _block_size(rows)
     return FreeLists(
         tuple(
@@ -176,6 +177,20 @@ def parse(text: str, where: str = "freelists") -> FreeLists:
         ),
         block_size,
     )
+
+
+def _check_orders(zones: list[_Zone], where: str, number: int) -> None:
+    """Refuse a recording that ends before a zone's last order; all zones have the same."""
+    orders = max((zone.nr_free.keys() for zone in zones), key=len)
+    for zone in zones:
+        if zone.nr_free.keys() != orders:
+            raise bad(
+                where,
+                number,
+                f"nr_free of zone {zone.name}, node {zone.nid}, stands for {len(zone.nr_free)} orders, "
+                f"but there are {len(orders)}",
+                "copy the whole file",
+            )
 
 
 def _migratetype(index: int, where: str, number: int) -> str:

@@ -130,6 +130,11 @@ def parse(text: str, where: str = "proc/pagetypeinfo") -> PageTypeInfo:
         reader.read(number, line)
     if reader.order is None or reader.pages is None or not reader.free or not reader.tables["blocks"]:
         raise bad(where, len(rows), "the file ends before the table of blocks by type", "copy the whole file")
+    for nid, zone, _ in reader.free:
+        if (nid, zone) not in reader.tables["blocks"]:
+            raise bad(where, len(rows), f"the file ends without the blocks of zone {zone}, node {nid}", "copy it all")
+    if reader.section not in reader.tables:
+        raise bad(where, len(rows), "the file ends before the tables of the next node", "copy the whole file")
     record = PageTypeInfo(
         reader.order,
         reader.pages,

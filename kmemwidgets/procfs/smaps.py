@@ -82,6 +82,17 @@ def _finish(vmas: list[Vma], fields: dict[str, int], where: str, number: int) ->
     size = (vma.end - vma.start) // 1024
     if fields.get("Size", size) != size:
         raise bad(where, number, f"Size {fields['Size']} kB, but {vma.start:x}-{vma.end:x} has {size}")
+    # Whatever a kernel prints, it prints of every area.
+    missing = [name for name in vmas[0].smaps or () if name in KNOWN and name not in fields]
+    if vmas[0].vm_flags is not None and vma.vm_flags is None:
+        missing.append("VmFlags")
+    if missing:
+        raise bad(
+            where,
+            number,
+            f"the area at {vma.start:x} ends without {missing[0]}, which the areas above have",
+            "copy the whole file",
+        )
     vmas[-1] = replace(vma, smaps=fields)
 
 

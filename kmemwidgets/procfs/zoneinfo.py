@@ -78,6 +78,8 @@ class _Reader:
         self.layout: list[tuple[str, Key]] = []
         self.section = ""
         self.number = 0
+        #: What the zones above end with, and the next ones have to end with too.
+        self.ends: set[str] = set()
 
     def error(self, what: str) -> BadInput:
         return bad(self.where, self.number, what)
@@ -210,10 +212,21 @@ class _Reader:
         for low, high in (("min", "low"), ("low", "high"), ("present", "spanned"), ("managed", "present")):
             if low in zone and zone[low] > zone[high]:
                 raise self.error(f"{name}: {low} {zone[low]} is more than {high} {zone[high]}; one of the two is wrong")
+        self._check_end(name, zone)
         for pageset in self.pagesets[-1]:
             for required in _PCP[:3]:
                 if required not in pageset:
                     raise self.error(f"{name}: the lists of cpu {pageset['cpu']} end without {required}")
+
+    def _check_end(self, name: str, zone: Mapping[str, Any]) -> None:
+        """Refuse a zone that ends before what the kernel prints last of it; an empty one ends with its protection."""
+        for last in ("protection", "start_pfn") if zone["present"] else ("protection",):
+            if last in zone:
+                self.ends.add(last)
+            elif last in self.ends:
+                raise self.error(f"{name} ends without {last}, which the zones above have")
+        if zone["present"] and not self.pagesets[-1]:
+            raise self.error(f"{name} ends without pagesets, which every zone with pages has")
 
     def record(self) -> ZoneInfoFile:
         zones = tuple(

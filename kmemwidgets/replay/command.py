@@ -14,14 +14,14 @@ from kmemwidgets.records import BadInput
 from .trace import TraceAnswer, replay_trace
 
 EXAMPLE = """example:
-  kmem replay recordings/amd64-512m t_fork
-  kmem replay recordings/amd64-512m.tar.xz --json answer.json --fail-under 99"""
+  kmem replay amd64-512m t_fork
+  kmem replay my-machine.tar.xz --json answer.json --fail-under 99"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subcommand's arguments."""
     parser.epilog = EXAMPLE
-    parser.add_argument("capture", metavar="CAPTURE", help="a recording: a folder, or a .tar.xz of one")
+    parser.add_argument("capture", metavar="CAPTURE", help="a recording: folder, .tar.xz or bundled name")
     parser.add_argument("trace", metavar="TRACE", nargs="?", help="t_NAME in it, or a trace's path; default: all")
     parser.add_argument("--json", metavar="PATH", help="write the machine-readable answer there; - is standard output")
     parser.add_argument(
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replay and report."""
-    capture = Capture.load(args.capture)
+    capture = Capture.named(args.capture)
     names = _traces(capture, args.trace)
     answers = []
     with Progress(len(names)) as progress:

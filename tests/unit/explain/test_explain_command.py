@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from casefinder import captures
 
+from kmemwidgets.capture import Capture
 from kmemwidgets.cli import main
 from kmemwidgets.explain import compare, explain, sections
 
@@ -23,6 +24,16 @@ def test_text_answer(capture: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "watermarks" in out
     assert "15 of 15" in out
     assert "Linux 6.1.192" in out
+
+
+def test_a_bundled_recording_is_called_by_its_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    name = Capture.bundled_names()[0]
+    assert main(["explain", name, "--section", "zones"]) == 0
+    assert capsys.readouterr().out.startswith(f"{name}: Linux ")
+    assert main(["proc", name, str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out/proc/zoneinfo").is_file()
+    assert main(["explain", "no-such-recording"]) == 2
+    assert name in capsys.readouterr().err
 
 
 def test_json_answer_has_the_shape_that_others_rely_on(capture: Path, tmp_path: Path) -> None:
@@ -44,8 +55,6 @@ def test_json_to_standard_output_is_nothing_but_json(capture: Path, capsys: pyte
 
 def spoil(capture: Path, tmp_path: Path, change: Callable[[str], str]) -> Path:
     """Copy the files that the sections read, with another zoneinfo."""
-    from kmemwidgets.capture import Capture
-
     whole = Capture.load(capture)
     target = tmp_path / "spoiled"
     for name in (
@@ -127,8 +136,6 @@ def test_all_sections_of_the_contract_are_there() -> None:
 
 
 def test_what_was_not_recorded_is_no_figure(capture: Path, tmp_path: Path) -> None:
-    from kmemwidgets.capture import Capture
-
     spoiled = Capture.load(spoil(capture, tmp_path, lambda text: text))
     by_name = {result.name: result for result in explain(spoiled, ("meminfo", "layout"))}
     assert (by_name["meminfo"].of, by_name["layout"].of) == (0, 0)
@@ -144,8 +151,6 @@ def test_comparing_counts_every_recorded_figure() -> None:
 
 
 def test_without_a_firmware_map_figures_are_misses(capture: Path, tmp_path: Path) -> None:
-    from kmemwidgets.capture import Capture
-
     target = spoil(capture, tmp_path, lambda text: text)
     (target / "dmesg.txt").unlink()
     results = explain(Capture.load(target))

@@ -50,6 +50,25 @@ def test_reserves_are_those_of_boot_until_somebody_writes() -> None:
     assert predict_reserves(spec, inputs(spec, thp_written=True)).zones[1].wmark_min == later.zones[1].wmark_min
 
 
+def test_memory_added_to_a_running_machine_sets_all_reserves_anew() -> None:
+    spec = spec_of(cpus=2)
+    more = {**inputs(spec).managed, (0, "Normal"): 262_144}
+    made = predict_reserves(spec, inputs(spec, managed=more))
+    least = made.settings.min_free_kbytes
+    # Three zones have pages now, Normal among them; the DMA32 that was given back at boot counts.
+    assert least == 3 * 11 * 512 * 4
+    assert made.zones[2].wmark_min == least // 4 * 262_144 // (3840 + 250_000 + 262_144)
+    assert made.zones[0].lowmem_reserve[1:3] == (250_000 // 256, (250_000 + 262_144) // 256)
+    assert made.zones[2].pcp_high == made.zones[2].wmark_low // 2
+
+
+def test_lazily_made_struct_pages_set_the_reserves_as_zones_grow() -> None:
+    spec = spec_of(cmdline="deferred_init=lazy")
+    made = predict_reserves(spec, inputs(spec))
+    assert made.zones[1].wmark_min == 45056 // 4 * 250_000 // 253_840
+    assert made.zones[0].lowmem_reserve[1] == 250_000 // 256
+
+
 def test_huge_pages_by_command_line_are_no_write() -> None:
     spec = spec_of(cmdline="transparent_hugepage=madvise")
     assert predict_reserves(spec, inputs(spec, thp="madvise")).zones[1].wmark_min == 45056 // 4 * 246_000 // 249_840

@@ -27,6 +27,14 @@ ZONE = """Node 0, zone   Normal
               batch: 3
   start_pfn:           4096
 """
+EMPTY_ZONE = """Node 0, zone  Movable
+  pages free     0
+        min      0
+        low      0
+        high     0
+        spanned  0
+        present  0
+"""
 PAGETYPES = """Page block order: 9
 Pages per block:  512
 
@@ -37,6 +45,23 @@ Node    0, zone   Normal, type      Movable >100000      2
 Number of blocks type     Unmovable      Movable 
 Node 0, zone   Normal            3           40 
 """  # noqa: W291 - the kernel writes blanks there
+AREAS = """00001000-00003000 r--p 00000000 00:00 0 
+Size: 8 kB
+Rss: 0 kB
+Pss: 0 kB
+VmFlags: rd mr 
+00003000-00004000 r--p 00000000 00:00 0 
+Size: 4 kB
+Rss: 0 kB
+Pss: 0 kB
+VmFlags: rd mr 
+"""  # noqa: W291 - the kernel writes blanks there
+LISTS = """zone 0 DMA start_pfn 1 spanned 4095
+nr_free 0 DMA 0 0
+zone 0 Normal start_pfn 4096 spanned 4096
+free 0 Normal 0 0 1: 5000
+nr_free 0 Normal 0 1
+"""
 SLABS = "\n".join(procfs.slabinfo._HEAD_21) + "\ndentry 1 2 192 21 1 : tunables 0 0 0 : slabdata 1 1 0\n"
 
 CASES = [
@@ -57,6 +82,13 @@ CASES = [
     ("zoneinfo", ZONE.replace("        high     30\n", ""), "F:14: zone Normal of node 0 ends without high"),
     ("zoneinfo", ZONE.replace("low      20", "low      31"), "F:15: zone Normal of node 0: low 31 is more than"),
     ("zoneinfo", ZONE.replace("managed  200", "managed  301"), "F:15: zone Normal of node 0: managed 301 is more than"),
+    ("zoneinfo", ZONE.partition("  pagesets")[0], "F:9: zone Normal of node 0 ends without pagesets, which every"),
+    (
+        "zoneinfo",
+        ZONE + ZONE.replace("Normal", "HighMem").replace("  start_pfn:           4096\n", ""),
+        "F:29: zone HighMem of node 0 ends without start_pfn, which the zones above have",
+    ),
+    ("zoneinfo", ZONE + EMPTY_ZONE, "F:22: zone Movable of node 0 ends without protection, which the zones above have"),
     ("zoneinfo", ZONE + ZONE, "F:16: zone Normal of node 0 stands here a second time, after line 1"),
     ("zoneinfo", ZONE.replace("              high:  2\n", ""), "F:14: zone Normal of node 0: the lists of cpu 0 end"),
     ("zoneinfo", ZONE.split("\n", 1)[1], "F:1: expected 'Node N, zone NAME' first"),
@@ -64,6 +96,12 @@ CASES = [
     ("pagetypeinfo", PAGETYPES.replace("512", "256"), "F:2: 256 pages per block, but line 1 says order 9"),
     ("pagetypeinfo", PAGETYPES.partition("Number")[0], "F:7: the file ends before the table of blocks"),
     ("pagetypeinfo", PAGETYPES.replace("3           40", "3"), "F:9: 1 types here, but 2 in the heading"),
+    (
+        "pagetypeinfo",
+        PAGETYPES.replace("Node    0, zone   Normal, type      Movable", "Node    0, zone  Movable, type      Movable"),
+        "F:9: the file ends without the blocks of zone Movable, node 0",
+    ),
+    ("pagetypeinfo", PAGETYPES + "Page block order: 9\n", "F:10: the file ends before the tables of the next node"),
     ("slabinfo", "slabinfo - version: 9\n", "F:1: expected 'slabinfo - version: 2.1' or an older version"),
     ("slabinfo", SLABS.replace("21 1 :", "21 3 :"), "F:3: 3 pages per slab; expected a power of two"),
     ("slabinfo", SLABS.replace("tunables 0", "tunables"), "F:3: expected a cache's row of slabinfo 2.1"),
@@ -85,6 +123,9 @@ CASES = [
         "00001000-00003000 r--p 00000000 00:00 0 \nSize: 4 kB\nRss: 0 kB\n",
         "F:3: Size 4 kB, but 1000-3000 has 8",
     ),
+    ("smaps", AREAS.rpartition("VmFlags")[0], "F:9: the area at 3000 ends without VmFlags, which the areas above have"),
+    ("smaps", AREAS.rpartition("Pss")[0], "F:8: the area at 3000 ends without Pss, which the areas above have"),
+    ("freelists", LISTS.rpartition("nr_free")[0], "F:4: nr_free of zone Normal, node 0, stands for 0 orders, but"),
 ]  # fmt: skip
 
 
