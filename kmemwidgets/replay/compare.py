@@ -22,6 +22,8 @@ def compare_lists(allocator: PageAllocator, after: FreeLists, result: PageResult
                 got, was = mine.get(key, ()), recorded.free.get(key, ())
                 result.notes.append(f"free list {place} order {key[0]} {key[1]}: {_unlike(got, was)}")
         for cpu, lists in recorded.pcp.items():
+            if live.pcps[cpu].high != lists.high:
+                result.notes.append(f"{place} cpu {cpu}: high is {live.pcps[cpu].high}, recorded {lists.high}")
             for index, was in enumerate(lists.lists):
                 got = tuple(reversed(live.pcps[cpu].lists[index])) if index < len(live.pcps[cpu].lists) else ()
                 if got or was:

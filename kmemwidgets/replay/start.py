@@ -17,6 +17,8 @@ from kmemwidgets.sim.pcp import HUGE_LIST
 from kmemwidgets.sim.rules.allocator import allocator_rules
 from kmemwidgets.sim.zone_lists import ZoneLists
 
+from .bounds import set_bounds
+
 _FALLBACK = re.compile(r"Fallback order for Node (\d+): ([\d ]+)")
 #: A byte of a kpageflags word to a frame's code: bit 5 is LRU.
 _LRU_CODES = bytes(UNKNOWN_LRU if byte & 0x20 else UNKNOWN for byte in range(256))
@@ -60,6 +62,7 @@ def start_allocator(capture: Capture, trace: str) -> PageAllocator | None:
     _mark_frames(capture, trace, allocator)
     for live, recorded in zip(allocator.zones, lists.zones, strict=True):
         _fill(live, recorded, info.get((recorded.nid, recorded.name)))
+    set_bounds(capture, spec, allocator.zones, tuple(info.values()))
     return allocator
 
 

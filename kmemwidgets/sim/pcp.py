@@ -316,8 +316,10 @@ def put_tuned(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int, mt: int) 
     if live.free_area.decide:
         live.free_area.decide((PCP_PUT, pcp.cpu, live.zone.nid, live.zone.name, index, pfn, count, high))
     drain(live, pcp, number, index)
-    if live.below_high and live.watermark_ok(0, live.mark(2), 10**6, 0):
-        live.below_high = False
+    if live.below_high:
+        # As a request that may use the movable zone sees it: the highest zone that is reserved for.
+        highest = max(len(live.zone.lowmem_reserve) - 1, 0)
+        live.below_high = not live.watermark_ok(0, live.mark(2), highest, 0)
 
 
 def tuned_high(live: ZoneLists, pcp: PerCpuPages, free_high: bool) -> int:
