@@ -29,6 +29,7 @@ MAX_DECODER = 1 << 27
 
 _CHUNK = 1 << 20
 _PACKED = (".xz", ".gz")
+_AGAIN = "copy it again, or name another file"
 
 
 class Files(Protocol):
@@ -164,11 +165,11 @@ def load_tar(path: Path) -> MemoryFiles:
                     file = tar.extractfile(member)
                     files[name] = file.read() if file else b""
     except (tarfile.TarError, lzma.LZMAError, EOFError, OverflowError, RecursionError, UnicodeError) as error:
-        raise BadInput(f"is no .tar.xz that can be read: {error}", where=where) from error
+        raise BadInput(f"is no .tar.xz that can be read: {error}", where=where, todo=_AGAIN) from error
     except ValueError as error:
         if isinstance(error, BadInput):
             raise
-        raise BadInput(f"is no .tar.xz that can be read: {error}", where=where) from error
+        raise BadInput(f"is no .tar.xz that can be read: {error}", where=where, todo=_AGAIN) from error
     except OSError as error:
         raise BadInput(f"can't be read: {error.strerror or error}", where=where) from error
     return MemoryFiles(_below_top(files, where))

@@ -486,7 +486,8 @@ class Redactor:
     #: Options of the kernel's command line whose values say nothing of the owner.
     SAFE = re.compile(
         r"(?:console|loglevel|log_buf_len|mem|memmap|memblock|memtest|movable_?node|movablecore|kernelcore|highmem|vmalloc"
-        r"|lowmem\w*|hugepages\w*|default_hugepagesz|transparent_hugepage|slu?a?b_\w+|slab_\w+|init_on_\w+|cgroup\w*|numa\w*"
+        r"|lowmem\w*|hugepages\w*|default_hugepagesz|transparent_hugepage|sl[au]b_\w+|init_on_\w+|cgroup\w*|numa\w*"
+        r"|sysctl[./]vm[./]\w+|deferred_init"
         r"|cma|page_\w+|page_alloc\.\w+|crashkernel|mitigations|pti|nosmp|maxcpus|nr_cpus|possible_cpus|isolcpus|nohz\w*"
         r"|rcu\w*\.?\w*|acpi|efi|panic|trace_\w+|swapaccount|zswap\.\w+|percpu_\w+|psi|hash_pointers|hashdist"
         r"|[dit]hash_entries|[dit]hash|no5lvl|nokaslr|no_hash_pointers|nopti|nosmt|noapic|nomodeset"
@@ -636,6 +637,16 @@ class Redactor:
         return text
 
 
+#: Names of hosts and users that tell nobody from another, and that the kernel's own texts use: they stay.
+COMMON_NAMES = frozenset(
+    """
+    linux gnu kernel debian ubuntu fedora arch archlinux alpine centos rocky suse opensuse gentoo nixos kali mint
+    raspberrypi localhost host guest vm kvm qemu xen pc box server laptop desktop test user admin root system
+    memory mem page pages node zone slab cache swap cpu numa acpi bios efi normal dma movable device free reserved
+    """.split()  # noqa: SIM905 - a list of quoted names is harder to read
+)
+
+
 def owner_words(recorder: Recorder) -> Dict[str, str]:
     """Return the words that name the machine and its users, and what to write instead."""
     host = recorder.text("proc/sys/kernel/hostname").strip()
@@ -648,9 +659,7 @@ def owner_words(recorder: Recorder) -> Dict[str, str]:
     for variable in ("USER", "LOGNAME", "SUDO_USER"):
         if os.environ.get(variable) not in (None, "root"):
             words[os.environ[variable]] = "user"
-    words.pop("", None)
-    words.pop("localhost", None)
-    return words
+    return {word: instead for word, instead in words.items() if word and word.lower() not in COMMON_NAMES}
 
 
 def write(out: str, recorder: Recorder, redact: Optional[Redactor] = None) -> Dict[str, Any]:

@@ -176,6 +176,18 @@ def test_redaction_leaves_nothing_of_the_owner(host: Path, tmp_path: Path) -> No
     assert redacted.text("proc/77_status").startswith("Name:\tprocess\n")
 
 
+def test_a_host_called_as_the_kernel_speaks_stays_readable(host: Path, tmp_path: Path) -> None:
+    (host / "proc/sys/kernel/hostname").write_text("debian\n")
+    (host / "etc/passwd").write_text("zone:x:1000:1000::/home/zone:/bin/sh\n")
+    (host / "proc/cmdline").write_text("quiet sysctl.vm.min_free_kbytes=9000 sysctl.kernel.hostname=alice\n")
+    recorder = Recorder(str(host))
+    write(str(tmp_path / "m"), recorder, Redactor(record_host.owner_words(recorder)))
+    spec = Capture.load(tmp_path / "m").spec()
+    assert spec.kernel == (6, 1, 192)
+    assert {node.nid for node in spec.nodes} == {0, 1}
+    assert spec.cmdline == "quiet sysctl.vm.min_free_kbytes=9000 sysctl.kernel.hostname=redacted"
+
+
 def test_the_same_path_gets_the_same_name_everywhere(host: Path, tmp_path: Path) -> None:
     write(str(tmp_path / "m"), Recorder(str(host)), Redactor({}))
     maps, smaps = ((tmp_path / "m/proc" / name).read_text() for name in ("self_maps", "self_smaps"))
