@@ -6,6 +6,7 @@ The scanners are in `compaction_scan`; here is who starts them, when they stop, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .compaction_scan import (
@@ -51,6 +52,12 @@ CHECK_INTERVAL_NS = 500_000_000
 
 _MAY_PERFORM_IO = __GFP_IO
 
+#: Counters of /proc/vmstat, in its order.
+COUNTERS = (
+    "pgmigrate_success", "pgmigrate_fail", "compact_migrate_scanned", "compact_free_scanned", "compact_stall",
+    "compact_fail", "compact_success",
+)  # fmt: skip
+
 
 class Compaction:
     """Compaction of all zones of a machine.
@@ -71,6 +78,8 @@ class Compaction:
     ----------
     zones : list of ZoneCompaction
         As `PageAllocator.zones`.
+    counters : dict of str to int
+        What /proc/vmstat counts of it.
     """
 
     def __init__(
@@ -88,6 +97,7 @@ class Compaction:
         self.proactiveness = proactiveness
         self.kswapd_runs = kswapd_runs
         self.zones = [self._fresh(live) for live in allocator.zones]
+        self.counters = dict.fromkeys(COUNTERS, 0)
 
     def _fresh(self, live: ZoneLists) -> ZoneCompaction:
         zone = live.zone
@@ -144,11 +154,15 @@ class Compaction:
                 target = take_target(cc, self.rules, order)
                 self._tell_scans(cc)
                 if target >= 0:
+                    cc.nr_succeeded += 1 << order
                     return cc.migratepages.pop(), target, order
                 # No frame is left to move to: the scanners have met, or the zone is at its minimum.
+                cc.nr_failed += len(cc.migratepages)
                 cc.migratepages.clear()
                 if not cc.scanners_met():
+                    self._tell_batch(cc)
                     return None
+            self._tell_batch(cc)
             cc.nr_migratepages = 0
             if cc.order > 0 and 0 < cc.last_migrated_pfn < cc.migrate_pfn >> cc.order << cc.order:
                 # What was freed merges at once, so that `finished` sees it.
@@ -163,6 +177,8 @@ class Compaction:
 
     def failed(self, cc: CompactControl, target: int, order: int) -> None:
         """Keep the frame for another page: the one that was to move there stays where it is."""
+        cc.nr_succeeded -= 1 << order
+        cc.nr_failed += 1 << order
         put_target_back(cc, self.rules, target, order)
 
     def release(self, cc: CompactControl) -> list[tuple[int, int]]:
@@ -195,6 +211,8 @@ class Compaction:
             result = CONTENDED
         for pfn, order in self.release(cc):
             allocator.free_pages(pfn, order, cc.cpu)
+        self.counters["compact_migrate_scanned"] += cc.migrate_scanned
+        self.counters["compact_free_scanned"] += cc.free_scanned
         zone = cc.live.zone
         self._tell(
             cc, "mm_compaction_end", zone_start=zone.start_pfn, migrate_pfn=cc.migrate_pfn, free_pfn=cc.free_pfn,
@@ -299,9 +317,14 @@ class Compaction:
         if not gfp & _MAY_PERFORM_IO:
             return best
         full = prio == PRIO_SYNC_FULL
+        emit = self.allocator.observed_events
+        if emit:
+            fields = {"order": order, "gfp_mask": gfp, "priority": prio}
+            emit((OTHER, cpu, "compaction", "mm_compaction_try_to_compact_pages", fields))
         for zone in zones:
             memory = self.zones[zone]
             if not full and self._deferred(memory, order):
+                self._told_deferral(zone, order, "mm_compaction_deferred", cpu)
                 best = max(best, DEFERRED, key=_RANK.index)
                 continue
             result = self.suitable(zone, order, alloc_flags, highest_zoneidx)
@@ -315,9 +338,11 @@ class Compaction:
             best = max(best, result, key=_RANK.index)
             if result == SUCCESS:
                 self._defer_reset(memory, order, success=False)
+                self._told_deferral(zone, order, "mm_compaction_defer_reset", cpu)
                 break
             if prio != PRIO_ASYNC and result in (COMPLETE, PARTIAL_SKIPPED):
                 self._defer(memory, order)
+                self._told_deferral(zone, order, "mm_compaction_defer_compaction", cpu)
         return best
 
     def suitable(self, zone: int, order: int, alloc_flags: int, highest_zoneidx: int) -> str:
@@ -371,6 +396,7 @@ class Compaction:
     def allocation_succeeded(self, zone: int, order: int) -> None:
         """Tell compaction that a block of an order could be had from a zone."""
         self._defer_reset(self.zones[zone], order, success=True)
+        self._told_deferral(zone, order, "mm_compaction_defer_reset", 0)
 
     def reset_skip(self, zone: int) -> None:
         """Clear the marks of a zone's page blocks and start at its ends again (__reset_isolation_suitable)."""
@@ -380,6 +406,28 @@ class Compaction:
         memory.cached_migrate_pfn[:] = fresh.cached_migrate_pfn
         memory.cached_free_pfn = memory.init_free_pfn = fresh.cached_free_pfn
         memory.init_migrate_pfn = fresh.cached_migrate_pfn[0]
+
+    # Keeping
+
+    def save(self) -> tuple[Any, ...]:
+        """Copy what the zones remember, and the counters; a run under way is the caller's."""
+        kept = tuple(
+            replace(memory, cached_migrate_pfn=list(memory.cached_migrate_pfn), skip=set(memory.skip))
+            for memory in self.zones
+        )
+        return kept, dict(self.counters)
+
+    def load(self, saved: tuple[Any, ...] | None) -> None:
+        """Bring that back; None is the state of boot."""
+        if saved is None:
+            self.zones = [self._fresh(live) for live in self.allocator.zones]
+            self.counters = dict.fromkeys(COUNTERS, 0)
+            return
+        self.zones = [
+            replace(memory, cached_migrate_pfn=list(memory.cached_migrate_pfn), skip=set(memory.skip))
+            for memory in saved[0]
+        ]
+        self.counters = dict(saved[1])
 
     # Telling
 
@@ -397,10 +445,28 @@ class Compaction:
             fields = {"node": it.nid, "zone": it.name, "order": order, "ret": result}
             emit((OTHER, 0, "compaction", "mm_compaction_suitable", fields))
 
+    def _told_deferral(self, zone: int, order: int, name: str, cpu: int) -> None:
+        emit = self.allocator.observed_events
+        if emit:
+            it, memory = self.allocator.zones[zone].zone, self.zones[zone]
+            fields = {
+                "node": it.nid, "zone": it.name, "order": order, "order_failed": memory.order_failed,
+                "consider": memory.considered, "limit": 1 << memory.defer_shift,
+            }  # fmt: skip
+            emit((OTHER, cpu, "compaction", name, fields))
+
     def _tell(self, cc: CompactControl, name: str, **fields: Any) -> None:
         emit = self.allocator.observed_events
         if emit:
             emit((OTHER, cc.cpu, "compaction", name, fields))
+
+    def _tell_batch(self, cc: CompactControl) -> None:
+        """Tell how many of the pages isolated together moved (mm_compaction_migratepages)."""
+        if cc.nr_succeeded or cc.nr_failed:
+            self.counters["pgmigrate_success"] += cc.nr_succeeded
+            self.counters["pgmigrate_fail"] += cc.nr_failed
+            self._tell(cc, "mm_compaction_migratepages", nr_migrated=cc.nr_succeeded, nr_failed=cc.nr_failed)
+            cc.nr_succeeded = cc.nr_failed = 0
 
     def _tell_scans(self, cc: CompactControl) -> None:
         for name, start, end, scanned, taken in cc.scans:

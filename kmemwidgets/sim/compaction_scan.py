@@ -78,6 +78,8 @@ class CompactControl:
     freepages : list of list of int
         By order: isolated free blocks, next one last.
     nr_migratepages, nr_freepages : int
+    nr_succeeded, nr_failed : int
+        Pages of the batch under way that moved, and that could not.
     rescan : bool
         This page block was begun before: take all of it.
     migrate_scanned, free_scanned : int
@@ -102,6 +104,8 @@ class CompactControl:
     freepages: list[list[int]] = field(default_factory=list)
     nr_migratepages: int = 0
     nr_freepages: int = 0
+    nr_succeeded: int = 0
+    nr_failed: int = 0
     rescan: bool = False
     last_migrated_pfn: int = 0
     migrate_scanned: int = 0

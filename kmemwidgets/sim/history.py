@@ -66,28 +66,38 @@ class History:
     Parameters
     ----------
     run : callable
-        Takes a command and carries it out.
+        Takes entries of the log and carries them out.
     save : callable
         Returns a copy of all state.
     load : callable
         Brings all state back to such a copy; None: to where it was before the first command.
+    settle : callable
+        Takes the number of a moment, and counts what is `unsettled` then.
 
     Attributes
     ----------
     commands : CommandLog
         All that were given, also those that were undone and not yet replaced.
+    settled : int
+        So many commands are counted (`unsettled`). Counting is put off, as it costs more than keeping what is counted.
     """
 
     def __init__(
-        self, run: Callable[[Command], Any], save: Callable[[], Any], load: Callable[[Any | None], None]
+        self,
+        run: Callable[[Sequence[Any]], Any],
+        save: Callable[[], Any],
+        load: Callable[[Any | None], None],
+        settle: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._run = run
+        self._settle = settle
         self._save = save
         self._load = load
         self._spacing = SPACING
         self._next = SPACING
         self._checkpoints: dict[int, Any] = {}
         self.commands = CommandLog()
+        self.settled = 0
         # None: at the end of the log, whatever is added to it.
         self._now: int | None = None
 
@@ -104,6 +114,12 @@ class History:
                 del self._checkpoints[at]
             self._next = min(self._next, self._now + self._spacing)
             self._now = None
+
+    def unsettled(self, number: int) -> Sequence[Any]:
+        """Return the entries up to moment `number` that nobody has counted yet; they are now."""
+        entries = self.commands.raw[self.settled : number]
+        self.settled = number
+        return entries
 
     def add(self, entry: Any) -> None:
         """Take down a command that was carried out: verb and arguments, or what the fast path would write."""
@@ -132,14 +148,16 @@ class History:
         if not 0 <= number <= len(self.commands):
             raise ValueError(f"no moment {number}; there are 0 to {len(self.commands)}")
         now = self.now
+        self._settle(now)
         start = max((at for at in self._checkpoints if at <= number), default=0)
         if start <= now <= number:
             start = now
         else:
             self._load(self._checkpoints.get(start))
-        for command in self.commands[start:number]:
-            self._run(command)
+            self._settle(start)
+        self._run(self.commands.raw[start:number])
         self._now = number if number < len(self.commands) else None
+        self.settled = number
 
 
 def read_commands(raw: object, verbs: frozenset[str]) -> list[Command]:

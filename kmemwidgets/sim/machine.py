@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,50 +10,51 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from kmemwidgets.records import (
-    BadInput,
     BootStep,
     Changes,
     FrameInfo,
     FrameTable,
-    HighmemInfo,
     MachineSpec,
-    SlabInfo,
-    SlabObject,
     Snapshot,
+    VmStat,
     format_version,
 )
 
 from . import boot as boot_steps
-from . import frame_kinds, start_kernel, view
+from . import frame_kinds, saving, start_kernel, view
 from .describe import check_spec, describe
 from .events import EventLog
-from .fast_path import FastPath
+from .fast_path import FastPath, freed_page
 from .frames import ChangeLog, Frames
-from .gfp import GFP_KERNEL, parse_gfp
-from .history import Command, History, read_commands
+from .gfp import parse_gfp
+from .history import Command, History
+from .numa_stat import ZONE_NAMES, fast_requests
+from .object_verbs import ObjectVerbs
 from .objects import COMMANDS as OBJECT_COMMANDS
 from .objects import KernelObjects
 from .page import Page
+from .page_commands import COMMANDS as PAGE_COMMANDS
+from .page_commands import PageCommands
+from .page_verbs import PageVerbs
+from .policy_commands import COMMANDS as POLICY_COMMANDS
+from .policy_commands import PolicyCommands
 from .presets import preset
 from .rules.layout import virtual_layout
 from .unchecked import unchecked_rules, unchecked_words
 from .why import why
 from .zone_sizes import usable_memory
 
-#: What a saved machine says it is.
-FORMAT = "kmemwidgets machine 1"
-#: Characters of a saved machine.
-MOST_SAVED = 1 << 28
-
 #: Verbs that change the machine, in the log of commands.
-COMMANDS = frozenset({"alloc_pages", "free_pages", "sysctl"}) | OBJECT_COMMANDS
+COMMANDS = (
+    frozenset({"alloc_pages", "free_pages", "sysctl"}) | PAGE_COMMANDS | POLICY_COMMANDS | OBJECT_COMMANDS
+)  # fmt: skip
 
 
 #: gfp, order, node, cpu
 Request: TypeAlias = tuple[int, int, int | None, int]
 
 
-class Machine(FastPath):
+class Machine(FastPath, PageVerbs, ObjectVerbs):
     """A machine; `Machine.boot` makes one.
 
     Attributes
@@ -65,6 +66,12 @@ class Machine(FastPath):
         All zones of all nodes.
     memblock : Memblock
         The early allocator as boot left it.
+    pages : PageCommands
+        Several pages at once, and compaction.
+    policies : PolicyCommands
+        The memory policy of who asks.
+    objects : KernelObjects
+        Slabs, areas and mappings.
     history : History
 
     Examples
@@ -81,6 +88,8 @@ class Machine(FastPath):
         self._spec = spec
         self.seed = seed
         self._booted = boot_steps.boot(spec, seed)
+        self.pages = PageCommands(spec, self.page_alloc)
+        self.policies = PolicyCommands(spec, self.page_alloc)
         self.objects = KernelObjects(spec, self.page_alloc, usable_memory(spec), tuple(self._booted.node_order), seed)
         self._frames = Frames(self.page_alloc, [(entry.start_pfn, entry.end_pfn) for entry in self._booted.memory])
         self._frames.look()
@@ -90,8 +99,10 @@ class Machine(FastPath):
         words = unchecked_words(spec.kernel)
         self._notes = (words,) if words else ()
         self._requests: dict[Request, Request] = {}
+        #: Allocations that took the whole way and are counted already (`_settle`).
+        self._counted: Counter[Request] = Counter()
         self._subscribers: list[Callable[[], None]] = []
-        self.history = History(self._run, self._save, self._load)
+        self.history = History(self._rerun, self._save, self._load, self._settle)
         self._share(self.page_alloc, self.history.commands.raw.append)
 
     @classmethod
@@ -188,15 +199,14 @@ class Machine(FastPath):
         """Carry out an allocation that the fast path doesn't know, or not any more."""
         gfp, order, node, cpu = key
         flags = self._gfp(gfp)
-        if node is not None and node not in self._booted.node_order:
-            raise ValueError(f"no node {node}; there are {', '.join(map(str, self._booted.node_order))}")
-        pfn = self.page_alloc.alloc_pages(flags, order, node, cpu)
+        pfn = self.page_alloc.alloc_pages(flags, order, self._node(node), cpu)
         known = self._plans.get(node, {}).get(cpu, {}).get(order, {})
         if flags in known:
             # The same flags as text take the fast path, too.
             known.setdefault(gfp, known[flags])
         # One tuple a kind of request, however often it is taken down.
         request = (flags, order, node, cpu)
+        self._counted[request] += 1
         self.history.add(self._requests.setdefault(request, request))
         self._tell()
         return None if pfn < 0 else Page(pfn)
@@ -210,99 +220,6 @@ class Machine(FastPath):
     def sysctl(self, name: str, value: int | str) -> None:
         """Write a sysctl of vm/: min_free_kbytes, watermark_scale_factor, lowmem_reserve_ratio ..."""
         self._do("sysctl", name.removeprefix("vm."), str(value))
-
-    def kmem_cache_init(self) -> None:
-        """Boot the slab allocator, kmalloc and vmalloc; nothing where they are there.
-
-        The verbs below do it when they are first called: until then the buddy lists are as the hand-over left them.
-        """
-        if not self.objects.up:
-            self._do("kmem_cache_init")
-
-    def kmalloc(self, size: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
-        """Allocate `size` bytes; returns the address, 16 (ZERO_SIZE_PTR) for none, None where the kernel refuses."""
-        return self._do_with_objects("kmalloc", size, self._gfp(gfp), cpu) or None
-
-    def kfree(self, address: int, cpu: int = 0) -> None:
-        """Give back what kmalloc gave; what is no such address raises KernelBug."""
-        self._do_with_objects("kfree", address, cpu)
-
-    def kmem_cache_create(
-        self, name: str, size: int, align: int = 0, flags: Sequence[str] | str = (), ctor: str = "", usersize: int = 0
-    ) -> str:
-        """Make a slab cache, or share one that serves as well; returns the name of the one that does.
-
-        Parameters
-        ----------
-        name : str
-        size, align, usersize : int
-            Bytes.
-        flags : sequence of str
-            As /sys/kernel/slab names them: "hwcache_align", "reclaim_account", "red_zone", "poison", "store_user" ...
-        ctor : str
-            Name of a constructor.
-        """
-        words = flags if isinstance(flags, str) else ",".join(flags)
-        made: str = self._do_with_objects("kmem_cache_create", name, size, align, words, ctor, usersize)
-        return made
-
-    def kmem_cache_destroy(self, cache: str) -> None:
-        """Take a cache away."""
-        self._do_with_objects("kmem_cache_destroy", cache)
-
-    def kmem_cache_alloc(self, cache: str, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
-        """Take an object of a cache; None where there is no memory."""
-        return self._do_with_objects("kmem_cache_alloc", cache, self._gfp(gfp), cpu) or None
-
-    def kmem_cache_free(self, cache: str, address: int, cpu: int = 0) -> None:
-        """Give an object back."""
-        self._do_with_objects("kmem_cache_free", cache, address, cpu)
-
-    def kmem_cache_shrink(self, cache: str, cpu: int = 0) -> int:
-        """Give a cache's empty slabs back; returns how many it has left."""
-        left: int = self._do_with_objects("kmem_cache_shrink", cache, cpu)
-        return left
-
-    def vmalloc(self, size: int, cpu: int = 0) -> int | None:
-        """Allocate pages that are contiguous in addresses only; None where the kernel refuses."""
-        return self._do_with_objects("vmalloc", size, cpu) or None
-
-    def vfree(self, address: int, cpu: int = 0) -> None:
-        """Give back what vmalloc gave."""
-        self._do_with_objects("vfree", address, cpu)
-
-    def kmap(self, pfn: int) -> int | None:
-        """Give a page of high memory an address; None where the caller would sleep until a slot is free."""
-        return self._do("kmap", int(pfn)) or None
-
-    def kunmap(self, pfn: int) -> None:
-        """Give up what kmap gave."""
-        self._do("kunmap", int(pfn))
-
-    def kmap_local(self, pfn: int, cpu: int = 0, task: int = 0) -> int:
-        """Give a page of high memory an address for a moment (kmap_atomic before 5.11)."""
-        address: int = self._do("kmap_local", int(pfn), cpu, task)
-        return address
-
-    def kunmap_local(self, address: int, cpu: int = 0, task: int = 0) -> None:
-        """Give the newest such mapping up."""
-        self._do("kunmap_local", address, cpu, task)
-
-    def highmem(self) -> HighmemInfo | None:
-        """Return how high memory is reached just now; None where every page has an address of its own."""
-        return self.objects.highmem()
-
-    def write_memory(self, address: int, data: bytes | str) -> None:
-        """Write through a pointer into slab memory, as right or wrong code would; a str is hexadecimal digits."""
-        self._do_with_objects("write_memory", address, data if isinstance(data, str) else data.hex())
-
-    def slabs(self, cache: str, most: int = 200) -> tuple[SlabInfo, ...]:
-        """Return a cache's slabs one by one: the cpus' first, then partial ones, then full ones."""
-        return self.objects.slabs(cache, most)
-
-    def slab_object(self, address: int) -> SlabObject:
-        """Return the object at an address, with its bytes."""
-        return self.objects.slab_object(address)
 
     def record_events(self, on: bool = True, limit: int | None = 1_000_000) -> EventLog:
         """Take down every event and decision of the page allocator from now on, or stop that.
@@ -326,15 +243,16 @@ class Machine(FastPath):
 
     @property
     def dmesg(self) -> tuple[str, ...]:
-        """What the kernel would have printed about objects and areas."""
-        return self.objects.dmesg
+        """What the kernel would have printed: requests for pages that failed, then about objects and areas."""
+        return (*self.page_alloc.failures, *self.objects.dmesg)
 
     def _gfp(self, gfp: int | str) -> int:
         return parse_gfp(gfp, self._spec.kernel) if isinstance(gfp, str) else int(gfp)
 
-    def _do_with_objects(self, name: str, *arguments: Any) -> Any:
-        self.kmem_cache_init()
-        return self._do(name, *arguments)
+    def _node(self, node: int | None) -> int | None:
+        if node is not None and node not in self._booted.node_order:
+            raise ValueError(f"no node {node}; there are {', '.join(map(str, self._booted.node_order))}")
+        return node
 
     def _do(self, name: str, *arguments: Any) -> Any:
         """Carry a command out, take it down, and tell whoever listens."""
@@ -346,6 +264,10 @@ class Machine(FastPath):
 
     def _run(self, command: Command) -> Any:
         name, arguments = command
+        if name in PAGE_COMMANDS:
+            return self.pages.run(name, arguments)
+        if name in POLICY_COMMANDS:
+            return self.policies.run(name, arguments)
         if name in OBJECT_COMMANDS:
             return self.objects.run(name, arguments)
         if name == "sysctl":
@@ -391,24 +313,53 @@ class Machine(FastPath):
         self.goto(0)
 
     def _save(self) -> Any:
-        return self.reserves.save(), self.page_alloc.save(), self.objects.save()
+        return (
+            self.reserves.save(), self.page_alloc.save(), self.pages.save(), self.policies.save(), self.objects.save(),
+            (self.history.settled, Counter(self._counted)),
+        )  # fmt: skip
 
     def _load(self, saved: Any | None) -> None:
         if saved is None:
             # Booting again is faster than keeping a copy of what boot left.
             fresh = boot_steps.boot(self._spec, self.seed)
-            saved = fresh.reserves.save(), fresh.page_alloc.save(), None
-        reserves, page_alloc, objects = saved
+            saved = fresh.reserves.save(), fresh.page_alloc.save(), None, None, None, (0, Counter())
+        reserves, page_alloc, pages, policies, objects, (settled, counted) = saved
         self.reserves.load(reserves)
         # Last, because a zone's boost is the page allocator's.
         self.page_alloc.load(page_alloc)
+        self.pages.load(pages)
+        self.policies.load(policies)
         self.objects.load(objects)
+        self.history.settled = settled
+        self._counted = Counter(counted)
+
+    def _settle(self, number: int) -> None:
+        """Count what the fast path took down until moment `number`."""
+        fast = fast_requests(self.history.unsettled(number))
+        fast.subtract(self._counted)
+        self._counted.clear()
+        self.page_alloc.numa.add_requests(fast)
+
+    def _rerun(self, entries: Sequence[Any]) -> None:
+        """Carry out commands again, as the log has them."""
+        alloc, free = self.page_alloc.alloc_pages, self.page_alloc.free_pages
+        for entry in entries:
+            if entry.__class__ is Page:
+                free(entry)
+            elif entry.__class__ is int:
+                page, order, cpu = freed_page(entry)
+                free(Page(page), order, cpu)
+            elif len(entry) == 4:
+                alloc(*entry)
+            else:
+                self._run(entry)
 
     # A source, like a recording
 
     def snapshot(self) -> Snapshot:
         """Return the whole state now."""
         self._look()
+        self._settle(self.now)
         shown = view.snapshot(
             self._spec,
             self._booted,
@@ -417,7 +368,27 @@ class Machine(FastPath):
             layout=virtual_layout(self._spec, usable_memory(self._spec)),
             notes=self._notes,
         )
-        return replace(shown, slabs=self.objects.caches(), vmalloc=self.objects.areas()) if self.objects.up else shown
+        return replace(
+            shown,
+            nodes=tuple(replace(node, numastat=self.page_alloc.numa.of_node(node.nid)) for node in shown.nodes),
+            vmstat=self._vmstat(),
+            slabs=self.objects.caches(),
+            vmalloc=self.objects.areas(),
+        )
+
+    def _vmstat(self) -> VmStat:
+        """Return the counters of /proc/vmstat that the machine keeps."""
+        allocator = self.page_alloc
+        numa = [allocator.numa.of_zone(number) for number in range(len(allocator.zones))]
+        compaction = self.pages.compaction
+        return VmStat(
+            {
+                "nr_free_pages": sum(live.free_pages_now() for live in allocator.zones),
+                "nr_free_cma": sum(live.nr_free_cma + sum(live.diff_cma) for live in allocator.zones),
+                **{name: sum(counts[name] for counts in numa) for name in ZONE_NAMES},
+                **({} if compaction is None else compaction.counters),
+            }
+        )
 
     def frame_table(self, kind: str = "flags") -> FrameTable | None:
         """Return all frames as they are now. None for a kind that isn't known, or of too many frames.
@@ -492,23 +463,7 @@ class Machine(FastPath):
 
     def save(self, path: str | Path) -> None:
         """Write description, seed and commands as JSON, to a file that is there in whole or not at all."""
-        text = json.dumps(
-            {
-                "format": FORMAT,
-                "spec": json.loads(self._spec.to_json()),
-                "seed": self.seed,
-                "commands": [[name, *arguments] for name, arguments in self.history.commands[: self.now]],
-            },
-            indent=1,
-        )
-        target = Path(path)
-        partial = target.with_name(target.name + ".part")
-        try:
-            partial.write_text(text + "\n")
-            partial.replace(target)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise BadInput(f"can't be written: {error.strerror}", where=str(path)) from error
+        saving.write(path, self._spec, self.seed, self.history.commands[: self.now])
 
     @classmethod
     def load(cls, path: str | Path) -> Machine:
@@ -519,27 +474,11 @@ class Machine(FastPath):
         BadInput
             For a file that is no saved machine, or whose commands can't be carried out.
         """
-        where = str(path)
-        try:
-            with Path(path).open() as file:
-                text = file.read(MOST_SAVED + 1)
-            raw = json.loads(text) if len(text) <= MOST_SAVED else None
-        except OSError as error:
-            raise BadInput(f"can't be read: {error.strerror}", where=where) from error
-        except (ValueError, RecursionError) as error:
-            raise BadInput(f"is no saved machine: {error}", where=where) from error
-        if not isinstance(raw, dict) or set(raw) != {"format", "spec", "seed", "commands"} or raw["format"] != FORMAT:
-            raise BadInput(f"is no saved machine; expected format {FORMAT!r}", where=where)
-        if not isinstance(raw["seed"], int) or isinstance(raw["seed"], bool):
-            raise BadInput(f"seed {raw['seed']!r} is no number", where=where)
-        try:
-            machine = cls(MachineSpec.from_json(json.dumps(raw["spec"])), raw["seed"])
-            for name, arguments in read_commands(raw["commands"], COMMANDS):
+        spec, seed, commands = saving.read(path, COMMANDS)
+        with saving.refused(path):
+            machine = cls(spec, seed)
+            for name, arguments in commands:
                 machine._do(name, *arguments)
-        except BadInput as error:
-            raise BadInput(error.what, where=error.where or where, todo=error.todo) from error
-        except (ValueError, TypeError, RuntimeError, KeyError, IndexError, AttributeError) as error:
-            raise BadInput(f"can't be carried out: {error}", where=where) from error
         return machine
 
     def __repr__(self) -> str:

@@ -20,6 +20,7 @@ from .highatomic import reserve_highatomic
 from .memmap import IN_USE, IN_USE_LRU, ON_PCP, ORDER_MASK, RESERVED, UNKNOWN_LRU, MemMap
 from .migratetype import ISOLATE, MOVABLE, PCPTYPES, UNMOVABLE
 from .mmzone import Zone
+from .numa_stat import NumaStat
 from .page import Page
 from .pcp import COSTLY_ORDER, PUT, PerCpuPages, drain_all, list_index, streak_bound, take
 from .rules.allocator import AllocatorRules
@@ -66,6 +67,10 @@ class PageAllocator(FastPath):
         What the slow path calls; None: nothing can be reclaimed.
     failures : list of str
         Failure reports, newest last.
+    numa : NumaStat
+        How well requests were served.
+    policy : callable or None
+        Takes GFP flags, order and cpu of a request that names no node, and serves it (`follow_policy`).
     """
 
     def __init__(
@@ -108,6 +113,9 @@ class PageAllocator(FastPath):
         self._walks: dict[tuple[int, int, bool], list[ZoneLists]] = {}
         self._requests: dict[int, tuple[int, int, int]] = {}
         self._look_at(memmap)
+        self.numa = NumaStat(self)
+        self._log = self.numa.log.append
+        self.policy: Callable[[int, int, int], int] | None = None
         self._unnoted = False
         self.observed_events: Emit | None = None
         self.decisions: Emit | None = None
@@ -201,6 +209,15 @@ class PageAllocator(FastPath):
                 flags |= af.KSWAPD
             known = self._requests[gfp] = mt, self.zone_index(gfp_zone(gfp)), flags
         return known
+
+    def zones_for(self, gfp: int, nid: int) -> list[ZoneLists]:
+        """Return the zones that a request walks, from a node on."""
+        return self.walk(nid, self.read_gfp(gfp)[1], bool(gfp & THISNODE))
+
+    def follow_policy(self, policy: Callable[[int, int, int], int] | None) -> None:
+        """Let a memory policy serve the requests that name no node, or nobody again."""
+        self.policy = policy
+        self.marks_changed()
 
     # Listening
 
@@ -306,7 +323,10 @@ class PageAllocator(FastPath):
 
     def _alloc_slowly(self, key: Key) -> int:
         """Allocate the whole way: walk the zonelist, then the slow path; return the first pfn, -1 if it failed."""
-        return self.alloc_pages_nodemask(*key)
+        gfp, order, nid, cpu = key
+        if self.policy is not None and nid is None and 0 <= cpu < len(self.cpu_node):
+            return self.policy(gfp, order, cpu)
+        return self.alloc_pages_nodemask(gfp, order, nid, cpu)
 
     def alloc_pages_nodemask(
         self, gfp: int, order: int, nid: int | None, cpu: int, nodemask: frozenset[int] | None = None
@@ -349,8 +369,10 @@ class PageAllocator(FastPath):
         pfn = self.get_page_from_freelist(zones, order, mt, highest, flags | self.nofragment(zones[0]), cpu)
         if pfn < 0:
             pfn = slowpath.alloc_pages_slowpath(self, zones, gfp, order, mt, highest, node, cpu)
-        elif nodemask is None:
+        elif nodemask is None and self.policy is None:
             self._plan(zones[0], gfp, order, nid, cpu, mt, highest)
+        if pfn >= 0:
+            self.numa.count(self._owner(pfn), zones[0], cpu)
         return self._told(pfn, order, mt, gfp, cpu)
 
     def _told(self, pfn: int, order: int, mt: int, gfp: int, cpu: int) -> int:
@@ -537,7 +559,8 @@ class PageAllocator(FastPath):
     def save(self) -> tuple[Any, ...]:
         """Copy all state: tables, lists, counters."""
         chance = self.shuffle.save() if self.shuffle else None
-        return self.memmap.save(), tuple(live.save() for live in self.zones), tuple(self.failures), chance
+        zones = tuple(live.save() for live in self.zones)
+        return self.memmap.save(), zones, tuple(self.failures), chance, self.numa.save()
 
     checkpoint = save
 
@@ -549,6 +572,7 @@ class PageAllocator(FastPath):
         self.failures[:] = saved[2]
         if self.shuffle:
             self.shuffle.load(saved[3])
+        self.numa.load(saved[4])
         self.marks_changed()
 
     restore = load

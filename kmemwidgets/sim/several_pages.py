@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .events import PCP_TAKE
 from .fallback import bad_free
 from .gfp import __GFP_COMP
 from .memmap import IN_USE, IN_USE_LRU, ORDER_MASK, RESERVED, UNKNOWN_LRU
 from .migratetype import MOVABLE
-from .pcp import take
+from .pcp import list_index, take
 
 if TYPE_CHECKING:
     from .page_alloc import PageAllocator
@@ -77,6 +78,7 @@ def alloc_pages_bulk(allocator: PageAllocator, gfp: int, count: int, nid: int | 
                 continue
             taken = _bulk_from(allocator, live, mt, flags | allocator.nofragment(live), count, cpu)
             if taken:
+                allocator.numa.count(live, live, cpu, len(taken))
                 return taken
             break
     pfn = allocator.alloc_pages(gfp, 0, nid, cpu)
@@ -92,6 +94,9 @@ def _bulk_from(allocator: PageAllocator, live: ZoneLists, mt: int, flags: int, c
         if pfn < 0:
             break
         allocator.state[pfn] = IN_USE_LRU if mt == MOVABLE else IN_USE
+        if allocator.decisions:
+            index = list_index(0, mt)
+            allocator.decisions((PCP_TAKE, cpu, live.zone.nid, live.zone.name, index, pfn, pcp.count))
         if allocator.on_change:
             allocator.on_change(pfn, 0)
         taken.append(pfn)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .zone_lists import ZoneLists
 
 MAX_RECLAIM_RETRIES = 16
+#: enum compact_priority, as far as the slow path begins with it.
+PRIO_SYNC_LIGHT, PRIO_ASYNC = 1, 2
 
 
 class Reclaim(Protocol):
@@ -37,10 +39,15 @@ class Reclaim(Protocol):
     def wake_kswapd(self, nid: int, highest_zoneidx: int, order: int, gfp: int) -> None:
         """Wake the node's kswapd (wakeup_kswapd)."""
 
-    def compact(self, order: int, gfp: int, highest_zoneidx: int, nid: int) -> bool:
+    def compact(
+        self, zones: Sequence[ZoneLists], order: int, gfp: int, prio: int, highest_zoneidx: int, flags: int, cpu: int
+    ) -> bool:
         """Compact; tell whether another look is worthwhile (try_to_compact_pages)."""
 
-    def reclaim(self, order: int, gfp: int, highest_zoneidx: int, nid: int) -> int:
+    def compacted(self, order: int, pfn: int) -> None:
+        """Note what that look gave: a first pfn, or -1."""
+
+    def reclaim(self, order: int, gfp: int, highest_zoneidx: int, nid: int, cpu: int) -> int:
         """Reclaim directly and return the pages freed (try_to_free_pages)."""
 
     def out_of_memory(self, order: int, gfp: int) -> bool:
@@ -69,14 +76,13 @@ def alloc_pages_slowpath(
         return pfn
     reclaim = allocator.reclaim
     can_reclaim = bool(gfp & __GFP_DIRECT_RECLAIM)
+    may_use_all = bool(gfp & __GFP_MEMALLOC and not gfp & __GFP_NOMEMALLOC)
     costly = order > COSTLY_ORDER
-    if reclaim and can_reclaim and (costly or (order > 0 and mt != MOVABLE)):
-        _step(allocator, "compact", flags, cpu)
-        if reclaim.compact(order, gfp, highest, nid):
-            pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
-            if pfn >= 0:
-                return pfn
-    if gfp & __GFP_MEMALLOC and not gfp & __GFP_NOMEMALLOC:
+    if reclaim and can_reclaim and not may_use_all and (costly or (order > 0 and mt != MOVABLE)):
+        pfn = _compact(allocator, zones, gfp, order, mt, highest, cpu, flags, PRIO_ASYNC)
+        if pfn >= 0:
+            return pfn
+    if may_use_all:
         flags = af.NO_WATERMARKS
         pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
     if pfn < 0 and reclaim and can_reclaim:
@@ -97,22 +103,24 @@ def _reclaim(
     cpu: int,
     flags: int,
 ) -> int:
-    """Reclaim and look again until that makes no more progress."""
+    """Reclaim and look again until that makes no more progress (__alloc_pages_direct_reclaim, should_reclaim_retry)."""
     reclaim = allocator.reclaim
     assert reclaim is not None
     without_progress = 0
     costly = order > COSTLY_ORDER
     while True:
         _step(allocator, "direct reclaim", flags, cpu)
-        progress = reclaim.reclaim(order, gfp, highest, nid)
-        pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
-        if pfn < 0:
-            # Pages may be stuck on high-atomic blocks or on other cpus' lists.
-            unreserve_highatomic(allocator, zones, mt, force=False)
-            allocator.drain_all_pages()
+        progress = reclaim.reclaim(order, gfp, highest, nid, cpu)
+        pfn = -1
+        if progress:
             pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
-        if pfn < 0 and order and reclaim.compact(order, gfp, highest, nid):
-            pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
+            if pfn < 0:
+                # Pages may be stuck on high-atomic blocks or on other cpus' lists.
+                unreserve_highatomic(allocator, zones, mt, force=False)
+                allocator.drain_all_pages()
+                pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
+        if pfn < 0 and order:
+            pfn = _compact(allocator, zones, gfp, order, mt, highest, cpu, flags, PRIO_SYNC_LIGHT)
         if pfn >= 0:
             return pfn
         if gfp & __GFP_NORETRY or (costly and not gfp & __GFP_RETRY_MAYFAIL):
@@ -130,6 +138,28 @@ def _reclaim(
             # The kernel loops for ever; the machine has nothing that would change in the meantime.
             return allocator.get_page_from_freelist(zones, order, mt, highest, af.NO_WATERMARKS, cpu)
         return -1
+
+
+def _compact(
+    allocator: PageAllocator,
+    zones: Sequence[ZoneLists],
+    gfp: int,
+    order: int,
+    mt: int,
+    highest: int,
+    cpu: int,
+    flags: int,
+    prio: int,
+) -> int:
+    """Compact and look again, if any zone was worth it (__alloc_pages_direct_compact)."""
+    reclaim = allocator.reclaim
+    assert reclaim is not None
+    _step(allocator, "compact", flags, cpu)
+    if not reclaim.compact(zones, order, gfp, prio, highest, flags, cpu):
+        return -1
+    pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
+    reclaim.compacted(order, pfn)
+    return pfn
 
 
 def _wake_kswapds(

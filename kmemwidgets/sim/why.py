@@ -64,8 +64,18 @@ def sentences(events: Iterable[TraceEvent], version: Version, zone_names: Sequen
     """Tell the events of one command in words, one sentence an event; splits of one block together."""
     told: list[str] = []
     splits: list[dict[str, Any]] = []
+    run: _Run | None = None
     for event in events:
         fields = event.fields
+        if event.name == "mm_compaction_begin":
+            run = _Run(fields)
+        if run is not None:
+            # What its scanners do on the way is told in one sentence at the end.
+            run.pages += 1 << fields["order"] if event.name == "migrate" else 0
+            if event.name == "mm_compaction_end":
+                told.append(run.says(fields))
+                run = None
+            continue
         if event.name == "expand":
             splits.append(fields)
             continue
@@ -78,6 +88,22 @@ def sentences(events: Iterable[TraceEvent], version: Version, zone_names: Sequen
     if splits:
         told.append(_split(splits))
     return told
+
+
+class _Run:
+    """A run of compaction: where its scanners began, and the pages moved so far."""
+
+    def __init__(self, begin: dict[str, Any]) -> None:
+        self.begin = begin
+        self.pages = 0
+
+    def says(self, end: dict[str, Any]) -> str:
+        scanners = " and ".join(
+            f"the {name} scanner from {self.begin[field]:#x} to {end[field]:#x}"
+            for name, field in (("migrate", "migrate_pfn"), ("free", "free_pfn"))
+        )
+        status = end["status"].replace("_", " ")
+        return f"compaction ({end['mode']}) takes {scanners} and moves {_number(self.pages)}: {status}"
 
 
 def _nothing(_fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
@@ -161,6 +187,29 @@ def _slowpath(fields: dict[str, Any], _version: Version, _names: Sequence[str]) 
     return f"slow path: {fields['step']}"
 
 
+def _suitable(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    where = f"node {fields['node']} {fields['zone']}"
+    return {
+        "continue": f"{where} has enough free memory to be compacted for order {fields['order']}",
+        "skipped": f"{where} is not compacted: too little is free there, or fragmentation is not the reason",
+    }.get(fields["ret"], f"{where} needn't be compacted: a block of order {fields['order']} is there")
+
+
+def _deferred(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    return (
+        f"node {fields['node']} {fields['zone']} is not compacted: it failed lately, and this is attempt "
+        f"{fields['consider']} of {fields['limit']} to be let pass"
+    )
+
+
+def _moved(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    return f"{_pages(fields['order'])} at pfn {fields['pfn']:#x} moved to {fields['to']:#x}"
+
+
+def _reclaimed(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    return f"direct reclaim freed {_number(fields['nr_reclaimed'])}"
+
+
 def _kswapd(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
     return f"kswapd of node {fields['nid']} is woken for order {fields['order']}"
 
@@ -195,6 +244,10 @@ _SENTENCES = {
     "mm_page_alloc_extfrag": _extfrag,
     "mm_page_pcpu_drain": _drain,
     "mm_vmscan_wakeup_kswapd": _kswapd,
+    "mm_vmscan_direct_reclaim_end": _reclaimed,
+    "mm_compaction_suitable": _suitable,
+    "mm_compaction_deferred": _deferred,
+    "migrate": _moved,
 }
 
 

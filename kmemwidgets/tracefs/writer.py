@@ -94,19 +94,21 @@ def _complete(fields: Mapping[str, Any]) -> dict[str, Any]:
         known["pfn"] = max(pfn, 0)
     if "pageblock_order" in known and "fallback_order" in known:
         known.setdefault("fragmenting", int(known["fallback_order"] < known["pageblock_order"]))
-    gfp = known.get("gfp_flags")
-    if isinstance(gfp, int):
-        known["gfp_flags"] = f"{gfp:#x}" if gfp else "none"
     return known
 
 
 def _text(event: TraceEvent, pointer_digits: int) -> str:
     layout = EVENTS.get(event.name)
     if layout is not None:
+        fields: Mapping[str, Any] = event.fields
+        for name in ("gfp_flags", "gfp_mask"):
+            # A recorded event has the kernel's words; bits without a name are printed as a number.
+            if isinstance(gfp := fields.get(name), int):
+                fields = {**fields, name: f"{gfp:#x}" if gfp else "none"}
         for form in layout.forms:
-            if form.names == tuple(event.fields):
-                return form.write(event.fields, pointer_digits)
-        fields = _complete(event.fields)
+            if form.names == tuple(fields):
+                return form.write(fields, pointer_digits)
+        fields = _complete(fields)
         for form in layout.forms:
             if set(form.names) <= set(fields):
                 rest = {name: value for name, value in fields.items() if name not in form.names}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from .table import Rule
+from kmemwidgets.records import Version
+
+from .table import Rule, in_force
 
 _COMPACTION = "mm/compaction.c"
 _RECORDED = ("recording:frag-6.1",)
@@ -60,3 +62,8 @@ TABLE: tuple[Rule, ...] = (
     Rule("whole_is_asked", (6, 5), False, "A run over a whole zone begins without asking.",
          f"{_COMPACTION} compact_zone", ()),
 )  # fmt: skip
+
+
+def has_compaction(version: Version) -> bool:
+    """Tell whether a kernel can compact memory."""
+    return in_force(TABLE, version).keys() >= {field.name for field in fields(CompactionRules)}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from .table import Rule
+from kmemwidgets.records import Version
+
+from .table import Rule, in_force
 
 #: Modes by number (include/uapi/linux/mempolicy.h).
 DEFAULT, PREFERRED, BIND, INTERLEAVE, LOCAL, PREFERRED_MANY, WEIGHTED_INTERLEAVE = range(7)
@@ -58,3 +60,8 @@ TABLE: tuple[Rule, ...] = (
     Rule("weights", (6, 16), "bandwidth", "Weights follow the bandwidth that firmware tells; 1 where it tells none.",
          f"{_MEMPOLICY} mempolicy_set_node_perf", ()),
 )  # fmt: skip
+
+
+def has_mempolicy(version: Version) -> bool:
+    """Tell whether a kernel knows memory policies."""
+    return in_force(TABLE, version).keys() >= {field.name for field in fields(MempolicyRules)}

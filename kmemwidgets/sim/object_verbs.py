@@ -1,0 +1,120 @@
+"""The verbs of what lies above the page allocator: objects, kmalloc, vmalloc, kmap. A part of `Machine`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kmemwidgets.records import HighmemInfo, SlabInfo, SlabObject
+
+from .gfp import GFP_KERNEL
+from .objects import KernelObjects
+
+
+class ObjectVerbs:
+    """Verbs about objects, areas and mappings."""
+
+    objects: KernelObjects
+
+    def _gfp(self, gfp: int | str) -> int:
+        raise NotImplementedError
+
+    def _do(self, name: str, *arguments: Any) -> Any:
+        raise NotImplementedError
+
+    def kmem_cache_init(self) -> None:
+        """Boot the slab allocator, kmalloc and vmalloc; nothing where they are there.
+
+        The verbs below do it when they are first called: until then the buddy lists are as the hand-over left them.
+        """
+        if not self.objects.up:
+            self._do("kmem_cache_init")
+
+    def kmalloc(self, size: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
+        """Allocate `size` bytes; returns the address, 16 (ZERO_SIZE_PTR) for none, None where the kernel refuses."""
+        return self._do_with_objects("kmalloc", size, self._gfp(gfp), cpu) or None
+
+    def kfree(self, address: int, cpu: int = 0) -> None:
+        """Give back what kmalloc gave; what is no such address raises KernelBug."""
+        self._do_with_objects("kfree", address, cpu)
+
+    def kmem_cache_create(
+        self, name: str, size: int, align: int = 0, flags: Sequence[str] | str = (), ctor: str = "", usersize: int = 0
+    ) -> str:
+        """Make a slab cache, or share one that serves as well; returns the name of the one that does.
+
+        Parameters
+        ----------
+        name : str
+        size, align, usersize : int
+            Bytes.
+        flags : sequence of str
+            As /sys/kernel/slab names them: "hwcache_align", "reclaim_account", "red_zone", "poison", "store_user" ...
+        ctor : str
+            Name of a constructor.
+        """
+        words = flags if isinstance(flags, str) else ",".join(flags)
+        made: str = self._do_with_objects("kmem_cache_create", name, size, align, words, ctor, usersize)
+        return made
+
+    def kmem_cache_destroy(self, cache: str) -> None:
+        """Take a cache away."""
+        self._do_with_objects("kmem_cache_destroy", cache)
+
+    def kmem_cache_alloc(self, cache: str, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
+        """Take an object of a cache; None where there is no memory."""
+        return self._do_with_objects("kmem_cache_alloc", cache, self._gfp(gfp), cpu) or None
+
+    def kmem_cache_free(self, cache: str, address: int, cpu: int = 0) -> None:
+        """Give an object back."""
+        self._do_with_objects("kmem_cache_free", cache, address, cpu)
+
+    def kmem_cache_shrink(self, cache: str, cpu: int = 0) -> int:
+        """Give a cache's empty slabs back; returns how many it has left."""
+        left: int = self._do_with_objects("kmem_cache_shrink", cache, cpu)
+        return left
+
+    def vmalloc(self, size: int, cpu: int = 0) -> int | None:
+        """Allocate pages that are contiguous in addresses only; None where the kernel refuses."""
+        return self._do_with_objects("vmalloc", size, cpu) or None
+
+    def vfree(self, address: int, cpu: int = 0) -> None:
+        """Give back what vmalloc gave."""
+        self._do_with_objects("vfree", address, cpu)
+
+    def kmap(self, pfn: int) -> int | None:
+        """Give a page of high memory an address; None where the caller would sleep until a slot is free."""
+        return self._do("kmap", int(pfn)) or None
+
+    def kunmap(self, pfn: int) -> None:
+        """Give up what kmap gave."""
+        self._do("kunmap", int(pfn))
+
+    def kmap_local(self, pfn: int, cpu: int = 0, task: int = 0) -> int:
+        """Give a page of high memory an address for a moment (kmap_atomic before 5.11)."""
+        address: int = self._do("kmap_local", int(pfn), cpu, task)
+        return address
+
+    def kunmap_local(self, address: int, cpu: int = 0, task: int = 0) -> None:
+        """Give the newest such mapping up."""
+        self._do("kunmap_local", address, cpu, task)
+
+    def highmem(self) -> HighmemInfo | None:
+        """Return how high memory is reached just now; None where every page has an address of its own."""
+        return self.objects.highmem()
+
+    def write_memory(self, address: int, data: bytes | str) -> None:
+        """Write through a pointer into slab memory, as right or wrong code would; a str is hexadecimal digits."""
+        self._do_with_objects("write_memory", address, data if isinstance(data, str) else data.hex())
+
+    def slabs(self, cache: str, most: int = 200) -> tuple[SlabInfo, ...]:
+        """Return a cache's slabs one by one: the cpus' first, then partial ones, then full ones."""
+        return self.objects.slabs(cache, most)
+
+    def slab_object(self, address: int) -> SlabObject:
+        """Return the object at an address, with its bytes."""
+        return self.objects.slab_object(address)
+
+    def _do_with_objects(self, name: str, *arguments: Any) -> Any:
+        self.kmem_cache_init()
+        return self._do(name, *arguments)

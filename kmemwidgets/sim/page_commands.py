@@ -1,0 +1,185 @@
+"""What a machine does with pages past single blocks: exact numbers of them, bulks, and compaction.
+
+The commands take plain arguments, as a log of them needs it. The page allocator's slow path asks here for compaction
+and for reclaim; there is nothing yet that could be reclaimed, so that every direct reclaim comes back with nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kmemwidgets.records import BadInput, MachineSpec, format_version
+
+from .compaction import DEFERRED, SKIPPED, Compaction
+from .events import OTHER
+from .fallback import bad_free
+from .memmap import IN_USE, ORDER_MASK
+from .page import Page
+from .page_alloc import PageAllocator
+from .rules import pick
+from .rules.compaction import TABLE, CompactionRules, has_compaction
+from .several_pages import alloc_pages_bulk, alloc_pages_exact, split_page
+from .zone_lists import ZoneLists
+
+#: The commands of this module, each a method that takes plain arguments.
+COMMANDS = frozenset(
+    {"alloc_pages_exact", "free_pages_exact", "split_page", "alloc_pages_bulk", "drain_all_pages", "compact_memory"}
+)
+
+
+class PageCommands:
+    """Commands about pages and compaction of one machine, and what its slow path asks for.
+
+    Parameters
+    ----------
+    spec : MachineSpec
+    allocator : PageAllocator
+
+    Attributes
+    ----------
+    compaction : Compaction or None
+        None: this kernel has none.
+    moves : dict of int to int
+        Frame that a page left to the frame that it went to, of the last compaction.
+    on_move : callable or None
+        Told of every page that moves: from, to, order.
+    """
+
+    def __init__(self, spec: MachineSpec, allocator: PageAllocator) -> None:
+        self._spec = spec
+        self._allocator = allocator
+        self.compaction: Compaction | None = None
+        self.moves: dict[int, int] = {}
+        self.on_move: Callable[[int, int, int], None] | None = None
+        if has_compaction(spec.kernel) and spec.option("CONFIG_COMPACTION") != "n":
+            self.compaction = Compaction(allocator, pick(CompactionRules, TABLE, spec.kernel), migrate=self._migrate)
+        allocator.reclaim = self
+
+    def run(self, name: str, arguments: Sequence[Any]) -> Any:
+        """Carry out a command."""
+        return getattr(self, name)(*arguments)
+
+    # Several pages
+
+    def alloc_pages_exact(self, size: int, gfp: int, node: int | None = None, cpu: int = 0) -> Page | None:
+        """Allocate the pages that `size` bytes need, no more; None where there are none."""
+        pfn = alloc_pages_exact(self._allocator, self._pages(size), gfp, node, cpu)
+        return None if pfn < 0 else Page(pfn)
+
+    def free_pages_exact(self, page: int, size: int, cpu: int = 0) -> None:
+        """Free what `alloc_pages_exact` gave, page by page; nothing is freed if one of them can't be."""
+        allocator = self._allocator
+        last = page + self._pages(size)
+        for pfn in range(page, last):
+            known = 0 <= pfn < allocator.memmap.max_pfn
+            if not known or allocator.state[pfn] & ORDER_MASK != IN_USE:
+                raise bad_free(allocator.memmap, pfn, 0)
+        for pfn in range(page, last):
+            allocator.free_pages(Page(pfn), 0, cpu)
+
+    def split_page(self, page: int, order: int) -> None:
+        """Make single pages of a block in use."""
+        split_page(self._allocator, page, order)
+
+    def alloc_pages_bulk(self, gfp: int, count: int, node: int | None = None, cpu: int = 0) -> list[Page]:
+        """Allocate up to `count` single pages in one go."""
+        return [Page(pfn) for pfn in alloc_pages_bulk(self._allocator, gfp, count, node, cpu)]
+
+    def drain_all_pages(self) -> None:
+        """Empty all cpus' lists into the buddy lists."""
+        self._allocator.drain_all_pages()
+
+    def _pages(self, size: int) -> int:
+        if size < 1:
+            raise ValueError(f"{size} bytes are no pages")
+        return -(-size // self._spec.page_size)
+
+    # Compaction
+
+    def compact_memory(self, node: int | None = None, cpu: int = 0) -> dict[int, int]:
+        """Compact a node, or all; returns where each moved page was and is.
+
+        Frames that pages left may wait on the cpu's lists until something drains those.
+
+        Source: mm/compaction.c compact_nodes, sysctl_compaction_handler.
+        """
+        if self.compaction is None:
+            raise BadInput(
+                f"Linux {format_version(self._spec.kernel)} as configured can't compact memory",
+                todo="boot 5.6 or newer, with CONFIG_COMPACTION",
+            )
+        nodes = {live.zone.nid for live in self._allocator.zones}
+        if node is not None and node not in nodes:
+            raise ValueError(f"no node {node} with memory; there are {', '.join(map(str, sorted(nodes)))}")
+        self.moves = {}
+        if node is None:
+            self.compaction.compact_memory(cpu)
+        else:
+            self.compaction.compact_node(node, cpu)
+        return dict(self.moves)
+
+    def _migrate(self, source: int, target: int, order: int) -> bool:
+        """Let a page move: whoever has its frame's number has to follow (`moves`)."""
+        self.moves[source] = target
+        if self.on_move:
+            self.on_move(source, target, order)
+        if self._allocator.decisions:
+            self._allocator.decisions((OTHER, 0, "sim", "migrate", {"pfn": source, "to": target, "order": order}))
+        return True
+
+    # What the slow path asks for (slowpath.Reclaim)
+
+    def wake_kswapd(self, nid: int, highest_zoneidx: int, order: int, gfp: int) -> None:
+        """Do nothing: kswapd finds nothing to reclaim."""
+
+    def compact(
+        self, zones: Sequence[ZoneLists], order: int, gfp: int, prio: int, highest_zoneidx: int, flags: int, cpu: int
+    ) -> bool:
+        """Compact zone by zone for a request; tell whether any was neither skipped nor deferred."""
+        if self.compaction is None:
+            return False
+        self.moves = {}
+        result = self.compaction.try_to_compact_pages(
+            order, gfp, prio, [self._allocator.zones.index(live) for live in zones],
+            highest_zoneidx=highest_zoneidx, alloc_flags=flags, cpu=cpu,
+        )  # fmt: skip
+        return result not in (SKIPPED, DEFERRED)
+
+    def compacted(self, order: int, pfn: int) -> None:
+        """Note whether the request that was compacted for could be served then."""
+        if self.compaction is None:
+            return
+        counters = self.compaction.counters
+        counters["compact_stall"] += 1
+        if pfn < 0:
+            counters["compact_fail"] += 1
+            return
+        counters["compact_success"] += 1
+        live = self._allocator.zone_of(pfn)
+        self.compaction.allocation_succeeded(self._allocator.zones.index(live), order)
+
+    def reclaim(self, order: int, gfp: int, _highest_zoneidx: int, _nid: int, cpu: int = 0) -> int:
+        """Reclaim directly: there is nothing on any LRU list that could be given up."""
+        tell = self._allocator.observed_events
+        if tell:
+            begin = {"order": order, "gfp_flags": gfp}
+            tell((OTHER, cpu, "vmscan", "mm_vmscan_direct_reclaim_begin", begin))
+            tell((OTHER, cpu, "vmscan", "mm_vmscan_direct_reclaim_end", {"nr_reclaimed": 0}))
+        return 0
+
+    def out_of_memory(self, _order: int, _gfp: int) -> bool:
+        """Kill nobody: there are no tasks."""
+        return False
+
+    # Keeping
+
+    def save(self) -> Any:
+        """Return what compaction remembers."""
+        return None if self.compaction is None else self.compaction.save()
+
+    def load(self, saved: Any) -> None:
+        """Go back to what `save` returned; None is that of boot."""
+        self.moves = {}
+        if self.compaction is not None:
+            self.compaction.load(saved)

@@ -1,0 +1,79 @@
+"""The verbs of the page allocator past single blocks: exact numbers, bulks, policies, compaction. Part of `Machine`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .gfp import GFP_KERNEL
+from .page import Page
+
+
+class PageVerbs:
+    """Verbs about several pages, memory policies and compaction."""
+
+    def _gfp(self, gfp: int | str) -> int:
+        raise NotImplementedError
+
+    def _node(self, node: int | None) -> int | None:
+        raise NotImplementedError
+
+    def _do(self, name: str, *arguments: Any) -> Any:
+        raise NotImplementedError
+
+    def alloc_pages_exact(
+        self, size: int, gfp: int | str = GFP_KERNEL, node: int | None = None, cpu: int = 0
+    ) -> Page | None:
+        """Allocate the pages that `size` bytes need and not one more; None where the kernel refuses.
+
+        They are pages of their own: `free_pages_exact` frees them together, `free_pages` one by one.
+        """
+        page: Page | None = self._do("alloc_pages_exact", size, self._gfp(gfp), self._node(node), cpu)
+        return page
+
+    def free_pages_exact(self, page: int, size: int, cpu: int = 0) -> None:
+        """Give back what `alloc_pages_exact` gave for `size` bytes."""
+        self._do("free_pages_exact", int(page), size, cpu)
+
+    def split_page(self, page: int, order: int) -> None:
+        """Make 2^order single pages of a block in use, each to be freed by itself."""
+        self._do("split_page", int(page), order)
+
+    def alloc_pages_bulk(self, gfp: int | str, count: int, node: int | None = None, cpu: int = 0) -> list[Page]:
+        """Allocate up to `count` single pages in one go; there may be fewer."""
+        pages: list[Page] = self._do("alloc_pages_bulk", self._gfp(gfp), count, self._node(node), cpu)
+        return pages
+
+    def drain_all_pages(self) -> None:
+        """Empty the lists of all cpus into the buddy lists."""
+        self._do("drain_all_pages")
+
+    def compact_memory(self, node: int | None = None, cpu: int = 0) -> dict[int, int]:
+        """Compact a node, or all: ``echo 1 > /proc/sys/vm/compact_memory``, or a node's ``compact``.
+
+        Returns
+        -------
+        dict of int to int
+            For each block of pages that moved, the frame where it began and where it begins now. Who asked for it
+            frees it there.
+        """
+        moves: dict[int, int] = self._do("compact_memory", self._node(node), cpu)
+        return moves
+
+    def set_mempolicy(self, mode: str = "default", nodes: Iterable[int] = (), home_node: int | None = None) -> None:
+        """Set the memory policy of all requests that name no node.
+
+        Parameters
+        ----------
+        mode : str
+            "default", "local", "preferred", "bind", "interleave"; "preferred_many" from 5.15, "weighted_interleave"
+            from 6.9 on.
+        nodes : iterable of int
+        home_node : int, optional
+            Where to begin, for "bind" and "preferred_many" (5.17).
+        """
+        self._do("set_mempolicy", mode, ",".join(map(str, nodes)), home_node)
+
+    def set_interleave_weight(self, node: int, weight: int) -> None:
+        """Set how many pages in a row a node gives in weighted interleaving."""
+        self._do("set_interleave_weight", node, weight)
