@@ -47,17 +47,6 @@ QUIET = (
 )  # fmt: skip
 #: Hits and misses of nodes, which the model doesn't count.
 NUMASTAT = ("numa_hit", "numa_miss", "numa_foreign", "interleave_hit", "local_node", "other_node")
-#: Files of a cache's folder under /sys/kernel/slab, and the attribute that each shows.
-CACHE_FILES = (
-    ("object_size", "object_size"), ("slab_size", "slab_size"), ("objs_per_slab", "objs_per_slab"), ("order", "order"),
-    ("align", "align"), ("min_partial", "min_partial"), ("cpu_partial", "cpu_partial"), ("objects", "active_objs"),
-    ("total_objects", "num_objs"), ("slabs", "slabs"), ("partial", "partial"), ("usersize", "usersize"),
-)  # fmt: skip
-#: /sys/kernel/slab has a file for each of these flags.
-CACHE_FLAGS = (
-    "red_zone", "poison", "store_user", "sanity_checks", "trace", "reclaim_account", "hwcache_align", "cache_dma",
-    "destroy_by_rcu",
-)  # fmt: skip
 #: What the firmware's kinds of memory are called in /proc/iomem.
 KINDS = {
     "usable": "System RAM",
@@ -95,9 +84,9 @@ def proc_files(machine: Machine) -> dict[str, str]:
     if shown.vmalloc:
         files["proc/vmallocinfo"] = vmallocinfo.format(vmallocinfo.VmallocInfo(shown.vmalloc))
     if shown.slabs:
-        files["proc/slabinfo"] = _slabinfo(shown.slabs)
-        for cache in shown.slabs:
-            files.update(_cache_files(cache))
+        files["proc/slabinfo"] = _slabinfo(shown.slabs, spec)
+    for cache, texts in machine.objects.sysfs().items():
+        files.update({f"{SLAB}/{cache}/{name}": text for name, text in texts.items()})
     for node in shown.nodes:
         files.update(_node_files(node, shown))
     return files
@@ -178,25 +167,19 @@ def _physical(spec: MachineSpec) -> Iterator[Region]:
                 yield Region(taken.start, taken.end, "Kernel code", depth=1)
 
 
-def _slabinfo(caches: tuple[SlabCacheInfo, ...]) -> str:
-    return slabinfo.format(
-        slabinfo.SlabInfo(
-            version="2.1",
-            caches=caches,
-            tunables=tuple((0, 0, 0) for _ in caches),
-            slabdata=tuple((cache.slabs or 0, cache.slabs or 0, 0) for cache in caches),
-        )
-    )
-
-
-def _cache_files(cache: SlabCacheInfo) -> dict[str, str]:
-    folder = f"{SLAB}/{cache.name}"
-    files = {
-        f"{folder}/{file}": f"{value}\n" for file, name in CACHE_FILES if (value := getattr(cache, name)) is not None
-    }
-    files[f"{folder}/aliases"] = f"{len(cache.aliases)}\n"
-    files.update({f"{folder}/{flag}": f"{int(flag in cache.flags)}\n" for flag in CACHE_FLAGS})
-    return files
+def _slabinfo(caches: tuple[SlabCacheInfo, ...], spec: MachineSpec) -> str:
+    """Write /proc/slabinfo; what SLUB doesn't have or count, it prints as 0, and all its slabs are active."""
+    version = pick(ProcRules, TABLE, spec.kernel).slabinfo
+    tunables = tuple(cache.tunables or (0, 0, 0) for cache in caches)
+    slabdata: list[tuple[int, ...]] = []
+    extra: tuple[str, ...] = ()
+    for cache in caches:
+        slabs = cache.slabs or 0
+        active = slabs if cache.active_slabs is None else cache.active_slabs
+        slabdata.append((active, slabs, 1 << (cache.order or 0) if version == "1.1" else cache.sharedavail or 0))
+    if version == "1.1" and (spec.cpus > 1 or spec.option("CONFIG_SMP") == "y"):
+        extra = tuple(f" : {limit:4} {batchcount:4}" for limit, batchcount, _shared in tunables)
+    return slabinfo.format(slabinfo.SlabInfo(version, caches, tunables, tuple(slabdata), extra=extra))
 
 
 def _node_files(node: NodeInfo, shown: Snapshot) -> dict[str, str]:

@@ -135,20 +135,30 @@ def _cache_2(name: str, objs: tuple[int, ...], slabdata: tuple[int, ...]) -> Sla
 
 
 def format(record: SlabInfo) -> str:  # noqa: A001 - every format has parse() and format()
-    """Write the file; without a layout as version 2.1."""
-    head = record.head or _HEAD_21
+    """Write the file; without a layout as its version of the kernel writes it."""
+    old = record.version.startswith("1")
+    several = " (SMP)" if any(record.extra) else ""
+    head = record.head or ((f"slabinfo - version: {record.version}{several}",) if old else _HEAD_21)
     rows: list[tuple[object, ...]] = []
     for index, cache in enumerate(record.caches):
         slabdata = record.slabdata[index] if record.slabdata else (cache.slabs, cache.slabs, 0)
         counts = (cache.name, cache.active_objs, cache.num_objs, cache.slab_size)
-        if record.version.startswith("1"):
+        if old:
             rows.append((*counts, *slabdata))
         else:
             pages = 1 << (cache.order or 0)
             tunables = record.tunables[index] if record.tunables else (0, 0, 0)
             rows.append((*counts, cache.objs_per_slab, pages, *tunables, *slabdata))
-    layout = record.layout or [_row_21(cache.name) for cache in record.caches]
+    ends = record.extra or [""] * len(record.caches)
+    layout = record.layout or [
+        (_row_11(cache.name) if old else _row_21(cache.name)) + end
+        for cache, end in zip(record.caches, ends, strict=True)
+    ]
     return "".join(line + "\n" for line in head) + "".join(fill(layout, rows, "slabinfo"))
+
+
+def _row_11(name: str) -> str:
+    return f"%1s%{max(17 - len(name), 0) + 7}s %6s %6s %4s %4s %4s"
 
 
 def _row_21(name: str) -> str:

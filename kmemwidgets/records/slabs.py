@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: What an object is: code of `SlabInfo.objects` -> word.
-OBJECT_STATES = ("in use", "free", "next to go out", "in a sheaf", "unknown")
-IN_USE, FREE, NEXT, SHEAF, UNKNOWN = range(len(OBJECT_STATES))
+OBJECT_STATES = ("in use", "free", "next to go out", "in a sheaf", "unknown", "in an array")
+IN_USE, FREE, NEXT, SHEAF, UNKNOWN, ARRAY = range(len(OBJECT_STATES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class SlabInfo:
         Of its first byte.
     pfn, order, nid : int
     place : str
-        "cpu slab", "cpu partial", "node partial" or "full".
+        "cpu slab", "cpu partial", "node partial" or "full"; of SLAB "slabs_full", "slabs_partial" or "slabs_free".
     cpu : int or None
         Whose it is.
     objects : bytes

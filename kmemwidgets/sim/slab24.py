@@ -1,310 +1,24 @@
-"""SLAB as 2.4 and 2.6.11 have it: full, partial and free slabs, colours, and arrays of each cpu (mm/slab.c)."""
+"""SLAB as 2.4 and 2.6.11 have it: full, partial and free slabs, colours, and arrays of each cpu (mm/slab.c).
+
+Pointers are checked as a kernel with CONFIG_DEBUG_SLAB checks them; its red zones and poison are left out.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kmemwidgets.records import SlabCacheInfo
 
 from .errors import KernelBug
-from .gfp import GFP_KERNEL
-from .rules.slab import GOOD_WASTE, MAX_GFP_ORDER, SlabRules
-from .rules.slub import align_up
+from .gfp import FLAGS, GFP_KERNEL
+from .rules.slab import MAX_GFP_ORDER, SlabRules
+from .slab24_cache import FREE_SLABS, PARTIAL, ArrayCache, OldSlab, SlabCache24
+from .slab24_layout import SlabTunables, slab_geometry
 from .slub_pages import Pages
 
-
-@dataclass(frozen=True, slots=True)
-class SlabGeometry:
-    """How a cache's slabs are cut. Bytes.
-
-    Attributes
-    ----------
-    size, align : int
-    order, num : int
-        Of a slab, and its objects.
-    off_slab : bool
-        Whether the descriptor lies outside, as it does for objects of an eighth of a page and more.
-    slab_size : int
-        The descriptor with its array.
-    left_over, colours, colour_off : int
-        What is unused, and by how many steps of how many bytes the objects may be shifted in it.
-    """
-
-    size: int
-    align: int
-    order: int
-    num: int
-    off_slab: bool
-    slab_size: int
-    left_over: int
-    colours: int
-    colour_off: int
-
-
-def slab_geometry(
-    rules: SlabRules, size: int, align: int = 0, *, word: int = 4, page_size: int = 4096, cache_line: int = 32,
-    large_machine: bool = True,
-) -> SlabGeometry:  # fmt: skip
-    """Cut slabs for objects of a size (kmem_cache_create, kmem_cache_estimate).
-
-    Parameters
-    ----------
-    rules : SlabRules
-    size, align : int
-        Bytes; `align` 0: a word.
-    word, page_size, cache_line : int
-        Bytes.
-    large_machine : bool
-        More than 32 MiB.
-    """
-    align = max(align, word)
-    size = align_up(size, align)
-    off_slab = size >= page_size >> 3
-
-    def estimate(order: int) -> tuple[int, int]:
-        """Return the objects of a slab and what is left over."""
-        total = page_size << order
-        base, each = (0, 0) if off_slab else (rules.descriptor(word), rules.link)
-        num = 0
-        while (num + 1) * size + align_up(base + (num + 1) * each, align) <= total:
-            num += 1
-        return num, total - num * size - align_up(base + num * each, align)
-
-    order = 0
-    while True:
-        num, left = estimate(order)
-        wasteful = left * GOOD_WASTE > page_size << order
-        if order >= MAX_GFP_ORDER or (num and (order >= rules.enough_order(large_machine) or not wasteful)):
-            break
-        order += 1
-    if not num:
-        raise ValueError(f"kmem_cache_create: couldn't create a cache of objects of {size} bytes")
-    slab_size = align_up(num * rules.link + rules.descriptor(word), align)
-    if off_slab and left >= slab_size:
-        off_slab = False
-        left -= slab_size
-    colour_off = align_up(max(cache_line, align), align)
-    return SlabGeometry(size, align, order, num, off_slab, slab_size, left, left // colour_off, colour_off)
-
-
-class OldSlab:
-    """A slab: `free` numbers the free objects, the next one last; `first` is the address of object 0."""
-
-    __slots__ = ("first", "free", "inuse", "pfn")
-
-    def __init__(self, pfn: int, first: int, num: int) -> None:
-        self.pfn = pfn
-        self.first = first
-        self.free = list(range(num - 1, -1, -1))
-        self.inuse = 0
-
-
-class SlabCache24:
-    """A cache of the older SLAB.
-
-    Parameters
-    ----------
-    name : str
-    geometry : SlabGeometry
-    rules : SlabRules
-    page_alloc : Pages
-    cpus : int
-    page_offset, page_size : int
-
-    Attributes
-    ----------
-    full, partial, free : OrderedDict of int to OldSlab
-        By first pfn, head first.
-    arrays : list of list of int
-        Objects that each cpu can take at once, the next one last.
-    limit, batchcount : int
-        What an array holds, and how many objects come and go at once.
-    colour_next : int
-        The next slab's shift, in steps.
-    pages : dict of int to OldSlab
-        The slab of each page, by address over page size.
-    """
-
-    def __init__(
-        self, name: str, geometry: SlabGeometry, rules: SlabRules, page_alloc: Pages, *, cpus: int = 1,
-        page_offset: int = 0xC0000000, page_size: int = 4096,
-    ) -> None:  # fmt: skip
-        self.name = name
-        self.geometry = geometry
-        self.rules = rules
-        self.page_alloc = page_alloc
-        self.page_offset, self.page_size = page_offset, page_size
-        self.full: OrderedDict[int, OldSlab] = OrderedDict()
-        self.partial: OrderedDict[int, OldSlab] = OrderedDict()
-        self.free: OrderedDict[int, OldSlab] = OrderedDict()
-        self.arrays: list[list[int]] = [[] for _ in range(cpus)]
-        self.limit = rules.array_limit(geometry.size)
-        self.batchcount = (self.limit + 1) // 2
-        self.colour_next = 0
-        self.pages: dict[int, OldSlab] = {}
-
-    # --- requests -------------------------------------------------------------------------------
-
-    def alloc(self, gfp: int = GFP_KERNEL, cpu: int = 0) -> int:
-        """Take an object; 0 where there are no pages."""
-        array = self.arrays[cpu]
-        if not array:
-            for _ in range(max(self.batchcount, 1)):
-                address = self._take(gfp if not array else None)
-                if not address:
-                    break
-                array.append(address)
-        return array.pop() if array else 0
-
-    def _take(self, gfp: int | None) -> int:
-        """Take an object from the first partial slab, else a free one, else a new one if `gfp` is given."""
-        if self.partial:
-            slab = next(iter(self.partial.values()))
-        elif self.free:
-            slab = self.free.popitem(last=False)[1]
-        elif gfp is None or (grown := self._grow(gfp)) is None:
-            return 0
-        else:
-            slab = grown
-        address = slab.first + slab.free.pop() * self.geometry.size
-        slab.inuse += 1
-        self.partial.pop(slab.pfn, None)
-        _to_head(self.partial if slab.free else self.full, slab)
-        return address
-
-    def _grow(self, gfp: int) -> OldSlab | None:
-        """Cut a new slab, shifted by the next colour (kmem_cache_grow)."""
-        pfn = self.page_alloc.alloc_pages(gfp, self.geometry.order)
-        if pfn < 0:
-            return None
-        g = self.geometry
-        shift = self.colour_next * g.colour_off
-        self.colour_next = self.colour_next + 1 if self.colour_next + 1 < g.colours else 0
-        inside = 0 if g.off_slab else g.slab_size
-        slab = OldSlab(pfn, self.page_offset + pfn * self.page_size + shift + inside, g.num)
-        self._enter(slab)
-        return slab
-
-    def _pages_of(self, pfn: int) -> range:
-        first = self.page_offset // self.page_size + pfn
-        return range(first, first + (1 << self.geometry.order))
-
-    def _enter(self, slab: OldSlab) -> None:
-        for page in self._pages_of(slab.pfn):
-            self.pages[page] = slab
-
-    def _destroy(self, slab: OldSlab) -> None:
-        """Give a slab's pages back (kmem_slab_destroy)."""
-        for page in self._pages_of(slab.pfn):
-            del self.pages[page]
-        self.page_alloc.free_pages(slab.pfn, self.geometry.order)
-
-    def release(self, address: int, cpu: int = 0) -> None:
-        """Give an object back (kmem_cache_free).
-
-        Raises
-        ------
-        KernelBug
-            For an address that is no object of this cache; nothing has changed then.
-        """
-        slab, number = self._find(address)
-        if number in slab.free or address in self.arrays[cpu]:
-            raise KernelBug(f"slab: double free detected in cache '{self.name}', objp {address:08x}")
-        if not self.limit:
-            self._put(address)
-            return
-        array = self.arrays[cpu]
-        if len(array) >= self.limit:
-            # The objects that waited longest leave, a batch at once (cache_flusharray).
-            leaving = array[: self.batchcount]
-            del array[: self.batchcount]
-            for old in leaving:
-                self._put(old)
-        array.append(address)
-
-    def _find(self, address: int) -> tuple[OldSlab, int]:
-        slab = self.pages.get(address // self.page_size)
-        if slab is None:
-            raise KernelBug(f"kernel BUG at slab.c! {address:08x} is in no slab of cache '{self.name}'")
-        number, rest = divmod(address - slab.first, self.geometry.size)
-        if rest or not 0 <= number < self.geometry.num:
-            raise KernelBug(f"kernel BUG at slab.c! {address:08x} is no object of cache '{self.name}'")
-        return slab, number
-
-    def _put(self, address: int) -> None:
-        """Put an object into its slab (free_block)."""
-        slab, number = self._find(address)
-        was_full = not slab.free
-        slab.free.append(number)
-        slab.inuse -= 1
-        self.full.pop(slab.pfn, None)
-        if not slab.inuse:
-            self.partial.pop(slab.pfn, None)
-            if self.rules.frees_empty and self._free_objects() + self.geometry.num > self._free_limit():
-                self._destroy(slab)
-            else:
-                _to_head(self.free, slab)
-        elif self.rules.partial_to_tail:
-            self.partial.pop(slab.pfn, None)
-            self.partial[slab.pfn] = slab
-        elif was_full:
-            _to_head(self.partial, slab)
-
-    def _free_objects(self) -> int:
-        return sum(len(slab.free) for slabs in (self.partial, self.free) for slab in slabs.values())
-
-    def _free_limit(self) -> int:
-        return (1 + len(self.arrays)) * self.batchcount + self.geometry.num
-
-    def shrink(self) -> int:
-        """Empty the arrays and give all free slabs back (kmem_cache_shrink); returns how many went."""
-        for array in self.arrays:
-            for address in array:
-                self._put(address)
-            array.clear()
-        gone = len(self.free)
-        for slab in self.free.values():
-            self._destroy(slab)
-        self.free.clear()
-        return gone
-
-    # --- what can be seen -------------------------------------------------------------------------
-
-    def info(self) -> SlabCacheInfo:
-        """Return the figures of /proc/slabinfo; objects in a cpu's array count as in use."""
-        slabs = [*self.full.values(), *self.partial.values(), *self.free.values()]
-        return SlabCacheInfo(
-            name=self.name,
-            slab_size=self.geometry.size,
-            order=self.geometry.order,
-            objs_per_slab=self.geometry.num,
-            active_objs=sum(slab.inuse for slab in slabs),
-            num_objs=len(slabs) * self.geometry.num,
-            slabs=len(slabs),
-        )
-
-    def save(self) -> tuple[Any, ...]:
-        """Return the state as plain tuples."""
-        lists = tuple(
-            tuple((slab.pfn, slab.first, tuple(slab.free), slab.inuse) for slab in slabs.values())
-            for slabs in (self.full, self.partial, self.free)
-        )
-        return (lists, tuple(map(tuple, self.arrays)), self.colour_next)
-
-    def load(self, saved: tuple[Any, ...]) -> None:
-        """Go back to what `save` returned."""
-        lists, arrays, self.colour_next = saved
-        self.pages.clear()
-        for slabs, kept in zip((self.full, self.partial, self.free), lists, strict=True):
-            slabs.clear()
-            for pfn, first, free, inuse in kept:
-                slab = OldSlab(pfn, first, 0)
-                slab.free, slab.inuse = list(free), inuse
-                slabs[pfn] = slab
-                self._enter(slab)
-        self.arrays = [list(array) for array in arrays]
+_DMA = FLAGS["__GFP_DMA"]
 
 
 class Slab24:
@@ -314,63 +28,285 @@ class Slab24:
     ----------
     page_alloc : Pages
     rules : SlabRules
+    machine : SlabTunables or None
     cpus : int
-    word, page_size, cache_line : int
-        Bytes.
     page_offset : int
         Address of the frame with pfn 0.
 
     Attributes
     ----------
     slab_caches : list of SlabCache24
-        In order of creation; first kmalloc's, size-32 and so on.
+        In the order of /proc/slabinfo: the newest first; the cache of caches is first in 2.4, last in 2.6.
+    cache_cache : SlabCache24 or None
+        The cache that the structs of caches come from.
+    general : list of (SlabCache24, SlabCache24)
+        kmalloc's caches by size, each with its twin for DMA.
+    most_off_slab : int
+        Objects that a slab may have whose descriptor lies outside; 0 while that isn't known.
+    online : int
+        Cpus that are up.
+    up : bool
+        Whether new caches get arrays of their full size.
+    pages : dict of int to OldSlab
+        The slab of each page, by address over page size.
+    dmesg : list of str
     """
 
     def __init__(
-        self, page_alloc: Pages, rules: SlabRules, *, cpus: int = 1, word: int = 4, page_size: int = 4096,
-        cache_line: int = 32, page_offset: int = 0xC0000000,
+        self, page_alloc: Pages, rules: SlabRules, *, machine: SlabTunables | None = None, cpus: int = 1,
+        page_offset: int = 0xC0000000,
     ) -> None:  # fmt: skip
         self.page_alloc = page_alloc
         self.rules = rules
+        self.machine = machine or SlabTunables()
         self.cpus = cpus
-        self.word, self.page_size, self.cache_line = word, page_size, cache_line
         self.page_offset = page_offset
         self.slab_caches: list[SlabCache24] = []
-        self.general = [
-            self.kmem_cache_create(f"size-{size}", size, cache_line if size >= cache_line else 0)
-            for size in rules.sizes
-        ]
+        self.cache_cache: SlabCache24 | None = None
+        self.general: list[tuple[SlabCache24, SlabCache24]] = []
+        self.most_off_slab = 0
+        self.online = 1
+        self.up = False
+        self.pages: dict[int, OldSlab] = {}
+        self.dmesg: list[str] = []
 
-    def kmem_cache_create(self, name: str, size: int, align: int = 0) -> SlabCache24:
-        """Make a cache; this allocator shares none.
+    # --- allocation -------------------------------------------------------------------------
+
+    def kmem_cache_alloc(self, cache: SlabCache24, gfp: int = GFP_KERNEL, cpu: int = 0) -> int:
+        """Take an object; 0 where there are no pages."""
+        if self.rules.checks_dma and bool(gfp & _DMA) != ("cache_dma" in cache.flags):
+            raise KernelBug(f"kernel BUG at slab.c! kmem_cache_alloc_head: {cache.name} and GFP_DMA don't agree")
+        array = cache.arrays[cpu] if cache.arrays else None
+        if array is None:
+            slab = self._source(cache) or self._grow(cache, gfp, cpu)
+            return 0 if slab is None else self._take(cache, slab)
+        if not array.objects and not self._refill(cache, array, gfp, cpu):
+            return 0
+        array.touched = True
+        return array.objects.pop()
+
+    def _refill(self, cache: SlabCache24, array: ArrayCache, gfp: int, cpu: int) -> bool:
+        """Fetch a batch: from the shared array, else from slabs, else from one new slab (cache_alloc_refill)."""
+        while True:
+            batch = array.batchcount
+            if self.rules.cold_batch and not array.touched:
+                batch = min(batch, self.rules.cold_batch)
+            if cache.shared is not None and cache.shared.objects:
+                array.objects = cache.shared.objects[-batch:]
+                del cache.shared.objects[-batch:]
+                return True
+            while batch and (slab := self._source(cache)) is not None:
+                array.objects.append(self._take(cache, slab))
+                batch -= 1
+            if array.objects:
+                return True
+            if self._grow(cache, gfp, cpu) is None:
+                return False
+
+    def _source(self, cache: SlabCache24) -> OldSlab | None:
+        """Return the slab that the next object comes from: the first partial one, else the first free one."""
+        for slabs in (cache.partial, cache.free):
+            for slab in slabs.values():
+                return slab
+        return None
+
+    def _take(self, cache: SlabCache24, slab: OldSlab) -> int:
+        """Take a slab's next object, and put the slab where it then belongs (kmem_cache_alloc_one_tail)."""
+        address = slab.address_of(slab.free.pop())
+        slab.inuse += 1
+        cache.free_objects -= 1
+        cache.partial.pop(slab.pfn, None)
+        cache.free.pop(slab.pfn, None)
+        _to_head(cache.partial if slab.free else cache.full, slab)
+        return address
+
+    def _grow(self, cache: SlabCache24, gfp: int, cpu: int) -> OldSlab | None:
+        """Cut a new slab, shifted by the next colour (kmem_cache_grow)."""
+        g = cache.geometry
+        shift = cache.colour_next * g.colour_off
+        cache.colour_next = cache.colour_next + 1 if cache.colour_next + 1 < g.colours else 0
+        wanted = gfp | _DMA if "cache_dma" in cache.flags else gfp
+        pfn = self.page_alloc.alloc_pages(wanted, g.order, None, cpu)
+        if pfn < 0:
+            return None
+        descriptor = 0
+        if g.off_slab:
+            descriptor = self.kmem_cache_alloc(self.general_cache(g.slab_size), gfp & ~_DMA, cpu)
+            if not descriptor:
+                self.page_alloc.free_pages(pfn, g.order, cpu)
+                return None
+        base = self.page_offset + pfn * self.machine.page_size
+        slab = OldSlab(cache, pfn, base, base + shift + (0 if g.off_slab else g.slab_size), descriptor)
+        self._enter(slab)
+        cache.free[pfn] = slab
+        cache.free_objects += g.num
+        return slab
+
+    def _pages_of(self, slab: OldSlab) -> range:
+        first = slab.base // self.machine.page_size
+        return range(first, first + (1 << slab.cache.geometry.order))
+
+    def _enter(self, slab: OldSlab) -> None:
+        for page in self._pages_of(slab):
+            self.pages[page] = slab
+
+    def _destroy(self, slab: OldSlab, cpu: int) -> None:
+        """Give back the pages of a slab that is on no list, and its descriptor (slab_destroy)."""
+        for page in self._pages_of(slab):
+            del self.pages[page]
+        self.page_alloc.free_pages(slab.pfn, slab.cache.geometry.order, cpu)
+        if slab.descriptor:
+            self.kfree(slab.descriptor, cpu)
+
+    # --- free -------------------------------------------------------------------------------
+
+    def kmem_cache_free(self, cache: SlabCache24, address: int, cpu: int = 0) -> None:
+        """Give an object back.
 
         Raises
         ------
         KernelBug
-            For a name that is taken, or a size that no slab holds.
+            For an address that is no object of this cache, or one that is free; nothing has changed then.
         """
+        slab = self._slab_of(address)
+        if slab.cache is not cache:
+            raise KernelBug(f"mismatch in kmem_cache_free: expected cache {cache.name}, got {slab.cache.name}")
+        number = slab.index_of(address)
+        if number < 0:
+            raise KernelBug(f"kernel BUG at slab.c! {address:08x} is no object of cache '{cache.name}'")
+        if number in slab.free or address in cache.in_arrays():
+            raise KernelBug(f"slab: double free detected in cache '{cache.name}', objp {address:08x}")
+        array = cache.arrays[cpu] if cache.arrays else None
+        if array is None:
+            self._free_block(cache, [address], cpu)
+            return
+        if len(array.objects) >= array.limit:
+            self._flush(cache, array, cpu)
+        array.objects.append(address)
+
+    def _slab_of(self, address: int) -> OldSlab:
+        slab = self.pages.get(address // self.machine.page_size)
+        if slab is None:
+            raise KernelBug(self.rules.free_words.format(pointer=address))
+        return slab
+
+    def _flush(self, cache: SlabCache24, array: ArrayCache, cpu: int) -> None:
+        """Make room in a full array, a batch at once (cache_flusharray)."""
+        batch = array.batchcount
+        if not self.rules.oldest_leave:
+            leaving = array.objects[-batch:]
+            del array.objects[-batch:]
+            self._free_block(cache, leaving, cpu)
+            return
+        room = cache.shared.limit - len(cache.shared.objects) if cache.shared is not None else 0
+        if cache.shared is not None and room:
+            leaving = array.objects[: min(batch, room)]
+            cache.shared.objects += leaving
+        else:
+            leaving = array.objects[:batch]
+            self._free_block(cache, leaving, cpu)
+        del array.objects[: len(leaving)]
+
+    def _free_block(self, cache: SlabCache24, addresses: Iterable[int], cpu: int) -> None:
+        """Put objects into their slabs, and these where they then belong (free_block)."""
+        waiting = list(addresses)
+        cache.free_objects += len(waiting)
+        for address in waiting:
+            slab = self.pages[address // self.machine.page_size]
+            was_full = not slab.free
+            slab.free.append(slab.index_of(address))
+            slab.inuse -= 1
+            cache.full.pop(slab.pfn, None)
+            if not slab.inuse:
+                cache.partial.pop(slab.pfn, None)
+                if self.rules.frees_empty and cache.free_objects > cache.free_limit:
+                    cache.free_objects -= cache.geometry.num
+                    self._destroy(slab, cpu)
+                else:
+                    _to_head(cache.free, slab)
+            elif self.rules.partial_to_tail:
+                cache.partial.pop(slab.pfn, None)
+                cache.partial[slab.pfn] = slab
+            elif was_full:
+                _to_head(cache.partial, slab)
+
+    def _drain(self, cache: SlabCache24, cpu: int) -> None:
+        """Empty all arrays (drain_cpu_caches)."""
+        for array in (*cache.arrays, cache.shared):
+            if array is not None:
+                objects, array.objects = array.objects, []
+                self._free_block(cache, objects, cpu)
+
+    def _give_back_free(self, cache: SlabCache24, cpu: int) -> None:
+        """Give all empty slabs back, the last one first (__kmem_cache_shrink_locked)."""
+        while cache.free:
+            _, slab = cache.free.popitem()
+            cache.free_objects -= cache.geometry.num
+            self._destroy(slab, cpu)
+
+    def kmem_cache_shrink(self, cache: SlabCache24, cpu: int = 0) -> int:
+        """Give empty slabs back; returns how many slabs are left."""
+        if self.rules.shrink_drains:
+            self._drain(cache, cpu)
+        self._give_back_free(cache, cpu)
+        return sum(1 for _ in cache.slabs())
+
+    # --- caches -------------------------------------------------------------------------------
+
+    def kmem_cache_create(
+        self, name: str, size: int, align: int = 0, flags: Iterable[str] = (), ctor: str = "", usersize: int = 0
+    ) -> SlabCache24:
+        """Make a cache; this allocator shares none, and asks nothing of copies to user space.
+
+        Raises
+        ------
+        KernelBug
+            For arguments that make no cache, a name that is taken, or a size that no slab holds.
+        """
+        del usersize
+        wanted = frozenset(flags)
+        m = self.machine
+        unknown = sorted(wanted - self.rules.flags)
+        refused = not name or not m.word <= size <= m.page_size << MAX_GFP_ORDER or unknown
+        if refused or (self.rules.align_is_offset and not 0 <= align <= size) or align < 0:
+            why = f"unknown flags {', '.join(unknown)}" if unknown else f"size {size}, align {align}"
+            raise KernelBug(f"{self.rules.create_words.format(name=name)}: {why}")
         if any(cache.name == name for cache in self.slab_caches):
             raise KernelBug(f"kmem_cache_create: duplicate cache {name}")
         try:
-            geometry = slab_geometry(
-                self.rules, size, align, word=self.word, page_size=self.page_size, cache_line=self.cache_line
-            )
+            geometry = slab_geometry(self.rules, size, align, wanted, machine=m, most_off_slab=self.most_off_slab)
         except ValueError as error:
-            raise KernelBug(str(error)) from error
-        cache = SlabCache24(
-            name, geometry, self.rules, self.page_alloc, cpus=self.cpus, page_offset=self.page_offset,
-            page_size=self.page_size,
-        )  # fmt: skip
-        self.slab_caches.append(cache)
+            raise KernelBug(f"kmem_cache_create: couldn't create cache {name}.") from error
+        cache = SlabCache24(name, size, geometry, wanted, ctor)
+        if self.cache_cache is not None:
+            cache.address = self.kmem_cache_alloc(self.cache_cache)
+        if self.up:
+            self.enable_cpucache(cache)
+        first = 1 if self.rules.own_cache_first and self.slab_caches else 0
+        self.slab_caches.insert(first, cache)
         return cache
 
-    def kmem_cache_alloc(self, cache: SlabCache24, gfp: int = GFP_KERNEL, cpu: int = 0) -> int:
-        """Take an object; 0 where there are no pages."""
-        return cache.alloc(gfp, cpu)
+    def new_array(self, limit: int, batchcount: int) -> ArrayCache:
+        """Allocate an array for objects (alloc_arraycache)."""
+        return ArrayCache(limit, batchcount, self.kmalloc(self.rules.array_head + limit * self.machine.word))
 
-    def kmem_cache_free(self, cache: SlabCache24, address: int, cpu: int = 0) -> None:
-        """Give an object back; see `SlabCache24.release`."""
-        cache.release(address, cpu)
+    def enable_cpucache(self, cache: SlabCache24) -> None:
+        """Give a cache arrays of the size that fits its objects (enable_cpucache, do_tune_cpucache)."""
+        rules, size = self.rules, cache.geometry.size
+        limit = rules.array_limit(size, self.machine.smp, self.machine.page_size)
+        if not limit:
+            return
+        batch = (limit + rules.half_rounds_up) // 2
+        old = cache.arrays
+        cache.arrays = [self.new_array(limit, batch) for _ in range(self.online)]
+        cache.free_limit = (1 + self.online) * batch + cache.geometry.num
+        for array in old:
+            if array is not None:
+                self._free_block(cache, array.objects, 0)
+                self.kfree(array.address)
+        factor = rules.shared_factor(size, self.machine.smp, self.machine.page_size)
+        if factor is not None:
+            cache.shared = self.new_array(batch * factor, batch)
 
     def kmem_cache_destroy(self, cache: SlabCache24) -> None:
         """Take a cache away.
@@ -380,17 +316,48 @@ class Slab24:
         KernelBug
             Where objects are still in use; they stay.
         """
-        cache.shrink()
-        if cache.full or cache.partial:
-            raise KernelBug(f"kmem_cache_destroy: Can't free all objects of {cache.name}")
+        if cache is self.cache_cache or cache in (each for pair in self.general for each in pair):
+            raise KernelBug(f"kmem_cache_destroy {cache.name}: the allocator's own cache")
+        if cache.in_use():
+            raise KernelBug(self.rules.destroy_words.format(name=cache.name, pointer=cache.address))
+        self._drain(cache, 0)
+        self._give_back_free(cache, 0)
         self.slab_caches.remove(cache)
+        for array in (*cache.arrays, cache.shared):
+            if array is not None:
+                self.kfree(array.address)
+        if self.cache_cache is not None and cache.address:
+            self.kmem_cache_free(self.cache_cache, cache.address)
+
+    def find_cache(self, name: str) -> SlabCache24:
+        """Return a cache by its name; KeyError where there is none."""
+        for cache in self.slab_caches:
+            if cache.name == name:
+                return cache
+        raise KeyError(name)
+
+    def caches(self) -> tuple[SlabCacheInfo, ...]:
+        """Return the figures of all caches in the order of /proc/slabinfo."""
+        return tuple(cache.info() for cache in self.slab_caches)
+
+    # --- by size ------------------------------------------------------------------------------
+
+    def general_cache(self, size: int, gfp: int = 0) -> SlabCache24:
+        """Return kmalloc's cache for a size (kmem_find_general_cachep); LookupError above the largest."""
+        for plain, dma in self.general:
+            if size <= plain.geometry.size:
+                return dma if gfp & _DMA else plain
+        raise LookupError(size)
 
     def kmalloc(self, size: int, gfp: int = GFP_KERNEL, cpu: int = 0) -> int:
-        """Allocate by size; 0 above the largest cache."""
-        for cache in self.general:
-            if size <= cache.geometry.size:
-                return cache.alloc(gfp, cpu)
-        return 0
+        """Allocate by size; 0 above the largest cache. No bytes at all get the smallest object."""
+        if size < 0:
+            raise ValueError(f"kmalloc of {size} bytes")
+        try:
+            cache = self.general_cache(size, gfp)
+        except LookupError:
+            return 0
+        return self.kmem_cache_alloc(cache, gfp, cpu)
 
     def kfree(self, address: int, cpu: int = 0) -> None:
         """Give back what `kmalloc` gave; nothing for NULL.
@@ -400,19 +367,73 @@ class Slab24:
         KernelBug
             For an address in no slab.
         """
-        if not address:
-            return
-        for cache in self.slab_caches:
-            if address // self.page_size in cache.pages:
-                cache.release(address, cpu)
-                return
-        raise KernelBug(f"kfree: {address:08x} is in no slab")
+        if address:
+            self.kmem_cache_free(self._slab_of(address).cache, address, cpu)
 
-    def caches(self) -> tuple[SlabCacheInfo, ...]:
-        """Return the figures of all caches, the newest first."""
-        return tuple(cache.info() for cache in reversed(self.slab_caches))
+    def ksize(self, address: int) -> int:
+        """Return how many bytes may be used behind a pointer."""
+        return self._slab_of(address).cache.geometry.size if address else 0
+
+    # --- bytes, and keeping -------------------------------------------------------------------
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write through a pointer. Nothing is checked, and nothing of the allocator lies in objects."""
+        slab = self.pages.get(address // self.machine.page_size)
+        if slab is None:
+            raise KernelBug(f"Unable to handle kernel paging request at virtual address {address:08x}")
+        total = self.machine.page_size << slab.cache.geometry.order
+        at = address - slab.base
+        if at + len(data) > total:
+            raise ValueError(f"{len(data)} bytes at {address:#x} reach beyond the slab at {slab.base:#x}")
+        if slab.data is None:
+            slab.data = bytearray(total)
+        slab.data[at : at + len(data)] = data
+
+    def save(self) -> tuple[Any, ...]:
+        """Return the state as plain tuples."""
+        return (tuple((cache, cache.save()) for cache in self.slab_caches), tuple(self.dmesg), self.online)
+
+    def load(self, saved: tuple[Any, ...]) -> None:
+        """Go back to what `save` returned, of the same allocator."""
+        caches, dmesg, self.online = saved
+        self.slab_caches = [cache for cache, _state in caches]
+        self.pages = {}
+        for cache, state in caches:
+            cache.load(state)
+            for slab in cache.slabs():
+                self._enter(slab)
+        self.dmesg = list(dmesg)
 
 
 def _to_head(slabs: OrderedDict[int, OldSlab], slab: OldSlab) -> None:
     slabs[slab.pfn] = slab
     slabs.move_to_end(slab.pfn, last=False)
+
+
+def check(allocator: Slab24) -> list[str]:
+    """Compare lists with counters and each other; returns what disagrees, nothing where all is well."""
+    wrong: list[str] = []
+    pages = 0
+    for cache in allocator.slab_caches:
+        wrong += _check_cache(cache)
+        pages += sum(1 << cache.geometry.order for _ in cache.slabs())
+    if pages != len(allocator.pages):
+        wrong.append(f"{len(allocator.pages)} pages, on lists {pages}")
+    return wrong
+
+
+def _check_cache(cache: SlabCache24) -> list[str]:
+    wrong: list[str] = []
+    num = cache.geometry.num
+    resting: Sequence[int] = list(cache.in_arrays())
+    for name, slabs in cache.lists():
+        for slab in slabs.values():
+            free = len(slab.free)
+            fits = free == num if name == FREE_SLABS else 0 < free < num if name == PARTIAL else not free
+            if not fits or slab.inuse + free != num or len(set(slab.free)) != free:
+                wrong.append(f"{cache.name}: the slab at {slab.base:#x} is on {name} with {free} of {num} free")
+    if cache.free_objects != sum(len(slab.free) for slab in cache.slabs()):
+        wrong.append(f"{cache.name}: {cache.free_objects} free objects counted")
+    if len(set(resting)) != len(resting):
+        wrong.append(f"{cache.name}: an object is in two arrays")
+    return wrong

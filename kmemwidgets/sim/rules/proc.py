@@ -1,4 +1,4 @@
-"""Which lines /proc/zoneinfo has, by kernel version."""
+"""What /proc/zoneinfo and /proc/slabinfo look like, by kernel version."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ class ProcRules:
         Whether a zone has a line of that name.
     pcp_bounds : bool
         Whether high_min and high_max of the per-CPU lists are printed.
+    slabinfo : str
+        The version that /proc/slabinfo says it has.
     """
 
     boost: bool
     promo: bool
     pcp_bounds: bool
+    slabinfo: str
 
 
 _EARLIEST = (2, 4)
@@ -36,4 +39,8 @@ TABLE: tuple[Rule, ...] = (
          ("recording:6.1", "recording:6.12")),
     Rule("pcp_bounds", (6, 14), True, "zoneinfo tells between what high is tuned.", _SHOW,
          ("oracle:real_kernel_zoneinfo",)),
+    Rule("slabinfo", _EARLIEST, "1.1", "/proc/slabinfo has no heading, and objects before slabs.",
+         "mm/slab.c, s_show", ("source",)),
+    Rule("slabinfo", (2, 6), "2.1", "/proc/slabinfo has a heading, and tells how the allocator is tuned.",
+         "mm/slab.c, s_start; mm/slab_common.c, print_slabinfo_header", ("recording:6.1", "recording:6.12")),
 )  # fmt: skip

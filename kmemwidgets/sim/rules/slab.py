@@ -11,8 +11,26 @@ from .table import Rule
 MAX_GFP_ORDER, GOOD_WASTE = 5, 8
 
 
-def _array_limit(size: int) -> int:
-    return 1 if size > 131072 else 8 if size > 4096 else 24 if size > 1024 else 54 if size > 256 else 120
+def _array_limit_24(size: int, smp: bool, page_size: int) -> int:
+    if not smp or size > page_size:
+        return 0
+    return 60 if size > 1024 else 124 if size > 256 else 252
+
+
+def _array_limit_26(size: int, _smp: bool, page_size: int) -> int:
+    return 1 if size > 131072 else 8 if size > page_size else 24 if size > 1024 else 54 if size > 256 else 120
+
+
+def _struct_24(word: int, smp: bool) -> int:
+    """Three lists, ten numbers, four pointers and two words, the name, the chain; with several cpus 32 arrays."""
+    several = 8 + 32 * word if smp else 0
+    return 6 * word + 12 + 8 + word + 8 + word + 8 + 3 * word + 20 + 2 * word + several
+
+
+def _struct_26(word: int, smp: bool) -> int:
+    """Arrays of at most 8 cpus, lists and their counts, numbers, and pointers to constructor, name and chain."""
+    several = 7 * word + 4 if smp else 0
+    return word + 8 + 10 * word + 16 + 8 + word + 8 + word + 8 + 5 * word + several
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +45,70 @@ class SlabRules:
         One entry of that array (kmem_bufctl_t).
     enough_order : callable (large machine) -> order
         Order at which a slab is taken although it wastes more.
-    array_limit : callable (size) -> objects
+    line_aligned : bool
+        Whether the descriptor fills whole cache lines, or as many bytes as the objects are aligned to.
+    array_limit : callable (size, smp, page_size) -> objects
         What a cpu's array holds; 0: cpus have none.
+    half_rounds_up : bool
+        Whether the half of an odd limit that comes and goes at once is the larger one.
+    cold_batch : int
+        Objects that a cpu fetches at most before it has taken one; 0: no limit.
+    array_head : int
+        Bytes of an array before its objects.
+    oldest_leave : bool
+        Whether of a full array the objects leave that waited longest, or those that came last.
+    shared_factor : callable (size, smp, page_size) -> batches, or None
+        What the array holds that all cpus share; None: there is none.
+    boot_arrays : bool
+        Whether caches have arrays of one object from the first, and get larger ones when kmalloc works.
     partial_to_tail : bool
         Whether a slab that gets an object back goes to the tail of the partial list.
     frees_empty : bool
         Whether empty slabs go back by themselves once a cache has enough free objects.
+    shrink_drains : bool
+        Whether kmem_cache_shrink empties the arrays first.
     sizes : tuple of int
         The caches of kmalloc.
+    struct_size : callable (word, smp) -> bytes
+        struct kmem_cache_s.
+    flags : frozenset of str
+        What a cache may be asked to be (CREATE_MASK of a kernel without CONFIG_DEBUG_SLAB).
+    checks_dma : bool
+        Whether memory for DMA must be asked of caches for DMA.
+    half_line : bool
+        Whether an object that just fills half a cache line has no more than that.
+    own_cache_first : bool
+        Whether the cache of caches is the first of /proc/slabinfo or the last.
+    align_is_offset : bool
+        Whether the third argument of kmem_cache_create says by how much slabs are shifted, not how objects are aligned.
+    free_words, destroy_words, create_words : str
+        What is printed of a pointer into no slab, of a cache with objects left, and of a cache that can't be.
     """
 
     descriptor: Callable[[int], int]
     link: int
     enough_order: Callable[[bool], int]
-    array_limit: Callable[[int], int]
+    line_aligned: bool
+    array_limit: Callable[[int, bool, int], int]
+    half_rounds_up: bool
+    cold_batch: int
+    array_head: int
+    oldest_leave: bool
+    shared_factor: Callable[[int, bool, int], int | None]
+    boot_arrays: bool
     partial_to_tail: bool
     frees_empty: bool
+    shrink_drains: bool
     sizes: tuple[int, ...]
+    struct_size: Callable[[int, bool], int]
+    flags: frozenset[str]
+    checks_dma: bool
+    half_line: bool
+    own_cache_first: bool
+    align_is_offset: bool
+    free_words: str
+    destroy_words: str
+    create_words: str
 
 
 _POWERS = tuple(1 << shift for shift in range(5, 18))
@@ -84,14 +149,51 @@ TABLE: tuple[Rule, ...] = (
         "mm/slab.c, slab_break_gfp_order",
         ("source",),
     ),
-    Rule("array_limit", (2, 4), lambda _size: 0, "A machine with one cpu has no arrays.", "mm/slab.c, enable_cpucache"),
     Rule(
-        "array_limit",
-        (2, 6),
-        _array_limit,
+        "line_aligned", (2, 4), True, "A descriptor fills whole cache lines.",
+        "mm/slab.c, kmem_cache_estimate", ("source",),
+    ),
+    Rule(
+        "line_aligned", (2, 6), False, "A descriptor ends where the first object may begin.",
+        "mm/slab.c, cache_estimate", ("source",),
+    ),
+    Rule(
+        "array_limit", (2, 4), _array_limit_24,
+        "With several cpus an array holds 60, 124 or 252 objects, none of more than a page; one cpu has no array.",
+        "mm/slab.c, enable_cpucache", ("source",),
+    ),
+    Rule(
+        "array_limit", (2, 6), _array_limit_26,
         "A cpu's array holds 1, 8, 24, 54 or 120 objects, the smaller the more.",
-        "mm/slab.c, enable_cpucache",
-        ("source",),
+        "mm/slab.c, enable_cpucache", ("source",),
+    ),
+    Rule("half_rounds_up", (2, 4), False, "A batch is half the limit.", "mm/slab.c, enable_cpucache", ("source",)),
+    Rule(
+        "half_rounds_up", (2, 6), True, "A batch is half the limit, rounded up.",
+        "mm/slab.c, enable_cpucache", ("source",),
+    ),
+    Rule("cold_batch", (2, 4), 0, "A batch is always whole.", "mm/slab.c, kmem_cache_alloc_batch", ("source",)),
+    Rule(
+        "cold_batch", (2, 6), 16, "A cpu that took nothing lately fetches at most 16 objects (BATCHREFILL_LIMIT).",
+        "mm/slab.c, cache_alloc_refill", ("source",),
+    ),
+    Rule("array_head", (2, 4), 8, "An array begins with two counts.", "mm/slab.c, struct cpucache_s", ("source",)),
+    Rule("array_head", (2, 6), 16, "An array begins with four counts.", "mm/slab.c, struct array_cache", ("source",)),
+    Rule(
+        "oldest_leave", (2, 4), False, "Of a full array those leave that came last.",
+        "mm/slab.c, __kmem_cache_free", ("source",),
+    ),
+    Rule(
+        "oldest_leave", (2, 6), True, "Of a full array those leave that waited longest.",
+        "mm/slab.c, cache_flusharray", ("source",),
+    ),
+    Rule(
+        "shared_factor", (2, 4), lambda _size, _smp, _page: None, "Cpus share no array.",
+        "mm/slab.c, struct kmem_cache_s", ("source",),
+    ),
+    Rule(
+        "shared_factor", (2, 6), lambda size, smp, page: 8 if smp and size <= page else 0,
+        "Several cpus share an array of 8 batches, of objects up to a page.", "mm/slab.c, enable_cpucache", ("source",),
     ),
     Rule(
         "partial_to_tail",
@@ -134,4 +236,94 @@ TABLE: tuple[Rule, ...] = (
         "include/linux/kmalloc_sizes.h",
         ("source",),
     ),
-)
+    Rule(
+        "shrink_drains", (2, 4), False, "kmem_cache_shrink leaves the cpus' arrays alone.",
+        "mm/slab.c, kmem_cache_shrink", ("source",),
+    ),
+    Rule(
+        "shrink_drains", (2, 6), True, "kmem_cache_shrink empties the cpus' arrays.",
+        "mm/slab.c, __cache_shrink", ("source",),
+    ),
+    Rule(
+        "struct_size", (2, 4), _struct_24, "A cache's struct has 108 bytes on i386, 244 with several cpus.",
+        "mm/slab.c, struct kmem_cache_s", ("source",),
+    ),
+    Rule(
+        "struct_size", (2, 6), _struct_26, "A cache's struct has 120 bytes on i386, 152 with several cpus.",
+        "mm/slab.c, struct kmem_cache_s", ("source",),
+    ),
+    Rule(
+        "boot_arrays", (2, 4), False, "Arrays are an addition: a cache works without.",
+        "mm/slab.c, kmem_cpucache_init", ("source",),
+    ),
+    Rule(
+        "boot_arrays", (2, 6), True, "No cache works without arrays, so the first ones have one object each.",
+        "mm/slab.c, kmem_cache_init", ("source",),
+    ),
+    Rule(
+        "half_line", (2, 4), False, "An object that just fills half a cache line has a whole one.",
+        "mm/slab.c, kmem_cache_create", ("source",),
+    ),
+    Rule(
+        "half_line", (2, 6), True, "Two objects share a cache line if they just fill it.",
+        "mm/slab.c, kmem_cache_create", ("source",),
+    ),
+    Rule(
+        "own_cache_first", (2, 4), True, "/proc/slabinfo begins with kmem_cache.", "mm/slab.c, s_start", ("source",),
+    ),
+    Rule(
+        "own_cache_first", (2, 6), False, "/proc/slabinfo ends with kmem_cache.", "mm/slab.c, s_start", ("source",),
+    ),
+    Rule(
+        "flags", (2, 4), frozenset({"hwcache_align", "no_reap", "cache_dma"}),
+        "A cache may be aligned to cache lines, spared by the reaper, and for DMA.",
+        "mm/slab.c, CREATE_MASK", ("source",),
+    ),
+    Rule(
+        "flags", (2, 6),
+        frozenset({"hwcache_align", "must_hwcache_align", "no_reap", "cache_dma", "reclaim_account", "panic",
+                   "destroy_by_rcu"}),
+        "A cache may also be reclaimable, and its slabs freed by RCU.", "mm/slab.c, CREATE_MASK", ("source",),
+    ),
+    Rule(
+        "checks_dma", (2, 4), True, "Memory for DMA is asked of caches for DMA only.",
+        "mm/slab.c, kmem_cache_alloc_head", ("source",),
+    ),
+    Rule(
+        "checks_dma", (2, 6), False, "Only a kernel with CONFIG_DEBUG_SLAB asks whose memory is for DMA.",
+        "mm/slab.c, kmem_flagcheck", ("source",),
+    ),
+    Rule(
+        "align_is_offset", (2, 4), True, "A cache's maker says by how much its slabs are shifted.",
+        "mm/slab.c, kmem_cache_create", ("source",),
+    ),
+    Rule(
+        "align_is_offset", (2, 6), False, "A cache's maker says how its objects are aligned.",
+        "mm/slab.c, kmem_cache_create", ("source",),
+    ),
+    Rule(
+        "free_words", (2, 4), "kfree: bad ptr {pointer:x}h.", "A kernel with CONFIG_DEBUG_SLAB knows bad pointers.",
+        "mm/slab.c, CHECK_PAGE", ("source",),
+    ),
+    Rule(
+        "free_words", (2, 6), "kfree_debugcheck: bad ptr {pointer:x}h.",
+        "A kernel with CONFIG_DEBUG_SLAB knows bad pointers.", "mm/slab.c, kfree_debugcheck", ("source",),
+    ),
+    Rule(
+        "destroy_words", (2, 4), "kmem_cache_destroy: Can't free all objects {pointer:08x}",
+        "A cache with objects left stays.", "mm/slab.c, kmem_cache_destroy", ("source",),
+    ),
+    Rule(
+        "destroy_words", (2, 6), "slab error in kmem_cache_destroy(): cache `{name}': Can't free all objects",
+        "A cache with objects left stays.", "mm/slab.c, kmem_cache_destroy", ("source",),
+    ),
+    Rule(
+        "create_words", (2, 4), "kernel BUG at slab.c!", "What can be no cache stops the kernel.",
+        "mm/slab.c, kmem_cache_create", ("source",),
+    ),
+    Rule(
+        "create_words", (2, 6), "kmem_cache_create: Early error in slab {name}",
+        "What can be no cache stops the kernel, which says its name first.",
+        "mm/slab.c, kmem_cache_create", ("source",),
+    ),
+)  # fmt: skip

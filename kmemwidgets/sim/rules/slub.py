@@ -130,6 +130,8 @@ class SlubRules:
         Whether a report tells the red zone before an object from the one behind it.
     option_prefixes : tuple of str
         What an option of the command line may begin with: ``slub`` in ``slub_max_order=``.
+    sysfs_calls, sysfs_sheaves : bool
+        Whether caches have files alloc_calls and free_calls, and sheaf_capacity, under /sys/kernel/slab.
     orders_agree : bool
         Whether setting one of min_order and max_order moves the other along.
     """
@@ -151,6 +153,8 @@ class SlubRules:
     report_prefix: str
     red_zone_sides: bool
     option_prefixes: tuple[str, ...]
+    sysfs_calls: bool
+    sysfs_sheaves: bool
     orders_agree: bool
 
 
@@ -297,6 +301,16 @@ TABLE: tuple[Rule, ...] = (
     Rule(
         "option_prefixes", (6, 8), ("slab", "slub"), "Options begin with slab_; slub_ still works.",
         "mm/slub.c, setup_slub_debug", ("source",),
+    ),
+    Rule("sysfs_calls", (5, 6), True, "sysfs shows who holds a cache's objects.", "mm/slub.c, slab_attrs", ("source",)),
+    Rule(
+        "sysfs_calls", (5, 16), False, "Who holds a cache's objects is shown by debugfs.",
+        "mm/slub.c, slab_attrs", ("recording:6.1", "recording:6.12"),
+    ),
+    Rule("sysfs_sheaves", (5, 6), False, "sysfs knows no sheaves.", "mm/slub.c, slab_attrs", ("recording:6.12",)),
+    Rule(
+        "sysfs_sheaves", (6, 18), True, "sysfs shows the capacity of a cache's sheaves.",
+        "mm/slub.c, slab_attrs", ("oracle:real_kernel_slub_caches",),
     ),
     Rule("orders_agree", (5, 6), False, "The options are taken as they come.", "mm/slub.c, setup_slub_min_order"),
     Rule(

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmemwidgets import BadInput, Machine
+from kmemwidgets import Machine
 from kmemwidgets.sim.errors import KernelBug
+from kmemwidgets.sim.slab24 import check as check_slab
 from kmemwidgets.sim.slub_init import check
 
 KINDS = (
@@ -114,12 +115,35 @@ def test_no_byte_is_handed_out_twice(requests, kind):
     assert check(machine.objects.slub) == [] if machine.objects.up else True
 
 
-@pytest.mark.parametrize("kernel", ["2.4", "2.6.11"])
-def test_a_kernel_with_the_older_slab_says_so(kernel):
-    machine = Machine.boot(arch="x86_32", memory="256M", kernel=kernel)
-    with pytest.raises(BadInput, match=r"has the older SLAB"):
-        machine.kmalloc(100)
-    assert machine.now == 0
+@pytest.mark.parametrize(("kernel", "cpus"), [("2.4", 1), ("2.4", 2), ("2.6.11", 2)])
+def test_a_kernel_with_the_older_slab(kernel, cpus, tmp_path):
+    machine = Machine.boot(arch="x86_32", memory="256M", kernel=kernel, cpus=cpus)
+    cache = machine.kmem_cache_create("inodes", 480)
+    held = [machine.kmem_cache_alloc(cache, cpu=number % cpus) for number in range(20)]
+    pointer = machine.kmalloc(100, "GFP_KERNEL")
+    machine.write_memory(pointer, b"hello")
+    low = machine.kmalloc(100, "GFP_KERNEL|__GFP_DMA")
+    assert machine.slab_object(low).cache == "size-128(DMA)"
+    assert low - 0xC0000000 < 16 << 20
+    seen, now = state(machine), machine.now
+    machine.kfree(low)
+    for address in held[::2]:
+        machine.kmem_cache_free(cache, address, 0)
+    machine.kmem_cache_shrink(cache)
+    machine.goto(now)
+    assert state(machine) == seen
+    assert machine.slab_object(pointer).data[:5] == b"hello"
+    machine.save(tmp_path / "m.json")
+    assert state(Machine.load(tmp_path / "m.json")) == seen
+    assert check_slab(machine.objects.slab24) == []
+    in_use = sum(slab.objects.count(0) for slab in machine.slabs(cache))
+    assert in_use == len(held)
+    assert {slab.place for slab in machine.slabs(cache)} <= {"slabs_full", "slabs_partial", "slabs_free"}
+    with pytest.raises(KernelBug, match="Can't free all objects"):
+        machine.kmem_cache_destroy(cache)
+    assert state(machine) == seen
+    machine.reset()
+    assert machine.snapshot().slabs is None
 
 
 def test_high_memory_is_reached_undone_and_saved(tmp_path):
