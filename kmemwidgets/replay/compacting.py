@@ -19,7 +19,8 @@ from kmemwidgets.sim.page_alloc import PageAllocator
 from kmemwidgets.sim.rules import pick
 from kmemwidgets.sim.rules.compaction import TABLE, CompactionRules
 
-from .pages import REPLAYED, Cpu, PageReplay
+from .cpu import Cpu
+from .pages import REPLAYED, PageReplay
 
 COMPACTION_EVENTS = ("mm_compaction_suitable", "mm_compaction_begin", "mm_compaction_end")
 #: A run begins so many rows at most after its task was told whether the zone is suitable; other cpus may act between.
@@ -96,7 +97,7 @@ class CompactingReplay(PageReplay):
             self.allocator.state[pfn] = 0
             run.cc.live.free_block(pfn, order, cpu)
 
-    def _free(self, state: Cpu, cpu: int, comm: str, pid: int, pfn: int, order: int) -> None:
+    def _free(self, state: Cpu, cpu: int, comm: str, pid: int, flags: str, pfn: int, order: int) -> None:
         run = self._runs.get(pid)
         if run is not None:
             self._settle(state, cpu)
@@ -108,7 +109,7 @@ class CompactingReplay(PageReplay):
                 self._released(run.cc, pfn)
             elif not run.over:
                 self._follow(run, pfn, order)
-        super()._free(state, cpu, comm, pid, pfn, order)
+        super()._free(state, cpu, comm, pid, flags, pfn, order)
 
     @staticmethod
     def _released(cc: CompactControl, pfn: int) -> None:

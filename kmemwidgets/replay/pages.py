@@ -7,6 +7,7 @@ triggers that a kernel's request can't do without. Everything else in the trace 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from kmemwidgets.records import Version
@@ -15,13 +16,16 @@ from kmemwidgets.sim.events import EXTFRAG, PCPU_DRAIN, ZONE_LOCKED
 from kmemwidgets.sim.gfp import parse_gfp
 from kmemwidgets.sim.page import Page
 from kmemwidgets.sim.page_alloc import PageAllocator
-from kmemwidgets.sim.pcp import decay_high, drain_all, drain_remote
+from kmemwidgets.sim.pcp import COSTLY_ORDER, decay_high, drain_all, drain_remote
+from kmemwidgets.sim.pcp_lock import alloc_past_lists, free_past_lists
 from kmemwidgets.sim.several_pages import alloc_pages_bulk, free_to_tail
 from kmemwidgets.sim.zone_lists import ZoneLists
 from kmemwidgets.tracefs import LOST
 
 from .boot import BOOT_EVENTS, DEFERRED, BootStages
+from .cpu import IN_INTERRUPT, Cpu, Run
 from .future import Future
+from .interrupts import Interrupts
 from .kswapd import ROUND_EVENTS, SLEEP, WAKE, Kswapd, round_ends
 from .result import Miss, PageResult, Tally
 from .resync import give_back, take_frame
@@ -52,43 +56,6 @@ ACCOUNT, HIGHMEM, NOWARN = 0x400000, 0x2, 0x2000
 PER_PAGE = 512
 
 Row = tuple[str, str, int, int, int, str, tuple[Any, ...]]
-Run = list[tuple[Any, ...]]
-
-
-class Cpu:
-    """What is under way on one cpu.
-
-    Attributes
-    ----------
-    refill, drain, steal : list
-        The recorded run under way.
-    refilled, drained, stolen : list
-        What the simulation did since the last comparison.
-    pending : list of tuple
-        Frees whose pages have not reached the lists yet (pfn, order): a batch tells first and commits later.
-    bulk : list of int
-        Pages that a vmalloc's array announced; two numbers if the array itself is vmalloc'ed.
-    areas : tuple of (int, int)
-        Task, and how many areas it got in a row (__get_vm_area_node).
-    exact : tuple or None
-        Frame, end, pid: the allocation whose remainder may be freed next.
-    """
-
-    __slots__ = (
-        "areas", "bulk", "drain", "drained", "exact", "pending", "refill", "refilled", "steal", "stolen",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.refill: Run = []
-        self.drain: Run = []
-        self.steal: Run = []
-        self.refilled: Run = []
-        self.drained: Run = []
-        self.stolen: Run = []
-        self.pending: list[tuple[int, int]] = []
-        self.bulk: list[int] = []
-        self.areas = (0, 0)
-        self.exact: tuple[int, int, int] | None = None
 
 
 class PageReplay:
@@ -105,6 +72,8 @@ class PageReplay:
         Whether drains by timers and workers and the moments of reclaim are given.
     boot : BootStages, optional
         For a trace from early boot.
+    counts_preemption : bool
+        CONFIG_PREEMPT_COUNT: the latency flags tell how deep preemption was disabled.
     """
 
     def __init__(
@@ -115,8 +84,10 @@ class PageReplay:
         *,
         triggers: bool = True,
         boot: BootStages | None = None,
+        counts_preemption: bool = False,
     ) -> None:
         self.allocator = allocator
+        self.interrupts = Interrupts(allocator, counts_preemption)
         self.triggers = triggers
         self.boot = boot
         self.kswapd = Kswapd(allocator)
@@ -139,7 +110,7 @@ class PageReplay:
         cpus = self.cpus
         count = 0
         self._rows = rows
-        for name, comm, pid, cpu, time, _flags, values in rows:
+        for name, comm, pid, cpu, time, flags, values in rows:
             count += 1
             self._row = count
             if cpu >= len(cpus) or name == LOST:
@@ -148,9 +119,9 @@ class PageReplay:
             self._time = time
             state = cpus[cpu]
             if name == "mm_page_alloc":
-                self._alloc(state, cpu, pid, *values)
+                self._alloc(state, cpu, pid, flags, *values)
             elif name == "mm_page_free":
-                self._free(state, cpu, comm, pid, *values)
+                self._free(state, cpu, comm, pid, flags, *values)
             elif name == "mm_page_free_batched":
                 self._batched(state, cpu, values[0])
             elif name == "mm_page_alloc_zone_locked":
@@ -158,6 +129,7 @@ class PageReplay:
                     self._commit(state, cpu)
                 if state.drain:
                     self._compare(state, cpu)
+                state.pid = pid
                 state.refill.append(values)
             elif name == "mm_page_pcpu_drain":
                 self._drain(state, cpu, comm, values)
@@ -259,33 +231,48 @@ class PageReplay:
 
     # Requests
 
-    def _alloc(self, state: Cpu, cpu: int, pid: int, pfn: int | None, order: int, mt: int, gfp_text: str) -> None:
+    def _alloc(
+        self, state: Cpu, cpu: int, pid: int, flags: str, pfn: int | None, order: int, mt: int, gfp_text: str
+    ) -> None:
         gfp = self._gfp.get(gfp_text)
         if gfp is None:
             gfp = self._gfp[gfp_text] = parse_gfp(gfp_text, self.version)
         if state.bulk and gfp & (ACCOUNT | HIGHMEM | NOWARN) == ACCOUNT | HIGHMEM | NOWARN:
             # Accounted pages are allocated one by one, each with its event.
             state.bulk = []
-        if state.pending or state.bulk:
+        allocator = self.allocator
+        interrupts = flags[2:3] in IN_INTERRUPT and pid == state.pid and state.batched >= 0
+        if not interrupts and (state.pending or state.bulk):
             self._settle(state, cpu)
         if pfn is None:
             return
-        allocator = self.allocator
-        mine = allocator.alloc_pages(gfp, order, None, cpu)
+        if interrupts and self.interrupts.lock_held(state, flags) is not None:
+            mine = alloc_past_lists(allocator, gfp, order, cpu)
+        else:
+            mine = allocator.alloc_pages(gfp, order, None, cpu)
         tally = self.result.allocs
         tally.of += 1
         if mine == pfn:
             tally.exact += 1
         else:
-            self._resync(cpu, gfp, order, mt, mine, pfn)
+            self._resync(state, cpu, gfp, order, mt, mine, pfn)
         if self._told or state.refill or state.steal or state.refilled or state.drain or state.drained:
             self._compare(state, cpu)
         state.exact = (pfn, pfn + (1 << order), pid) if order else None
+        if state.fresh and not interrupts:
+            self._free_late(state, cpu)
 
-    def _resync(self, cpu: int, gfp: int, order: int, mt: int, mine: int, pfn: int) -> None:
+    def _resync(self, state: Cpu, cpu: int, gfp: int, order: int, mt: int, mine: int, pfn: int) -> None:
         allocator = self.allocator
         live = allocator.zone_of(pfn)
         predicted = f"pfn {mine:#x}"
+        if mine in state.fresh and self.interrupts.beneath(state, mine, order, mt, cpu) == pfn:
+            # The allocation had its frame before the interrupt, and told of it after.
+            self.result.inferred += 1
+            give_back(allocator, live, mine, order, mt, cpu)
+            take_frame(allocator, pfn, order, mt, cpu)
+            self._miss("alloc interrupted before its event", predicted, f"pfn {pfn:#x}", cpu)
+            return
         if mine >= 0 and self._taken_unseen(mine):
             mine = self._skip_unseen(gfp, order, cpu)
             if mine == pfn:
@@ -309,9 +296,14 @@ class PageReplay:
 
     def _taken_unseen(self, pfn: int) -> bool:
         """Tell whether a frame is not allocated later before it is freed: then someone took it unseen."""
+        return not self._later.next_is_alloc(pfn, self._row)
+
+    @property
+    def _later(self) -> Future:
+        """What becomes of frames later in the trace."""
         if self._future is None:
             self._future = Future(self._rows)
-        return not self._future.next_is_alloc(pfn, self._row)
+        return self._future
 
     def _skip_unseen(self, gfp: int, order: int, cpu: int) -> int:
         """Leave frames that were taken unseen with their owners and return the next one."""
@@ -328,7 +320,13 @@ class PageReplay:
         _, highest, flags = allocator.read_gfp(gfp)
         return allocator.get_page_from_freelist([live], order, mt, highest, flags | 4, cpu)
 
-    def _free(self, state: Cpu, cpu: int, comm: str, pid: int, pfn: int, order: int) -> None:
+    def _free(self, state: Cpu, cpu: int, comm: str, pid: int, flags: str, pfn: int, order: int) -> None:
+        if flags[2:3] in IN_INTERRUPT:
+            state.fresh.append(pfn)
+            if pid == state.pid and self._interrupt(state, cpu, flags, pfn, order):
+                return
+        elif state.fresh:
+            self._free_late(state, cpu)
         if state.exact is not None:
             first, end, owner = state.exact
             if order == 0 and first < pfn < end and pid == owner:
@@ -343,9 +341,41 @@ class PageReplay:
             return
         if self.boot is not None:
             self.boot.free_reserved(pfn, order)
+        if order > COSTLY_ORDER and not self.allocator.pcp_allowed(order):
+            # Such blocks go straight to the buddy lists, in no batch.
+            self._free_now(pfn, order, cpu)
+            return
+        state.pid = pid
         state.pending.append((pfn, order))
         if state.refill or state.drain or state.drained or state.refilled:
             self._compare(state, cpu)
+
+    def _interrupt(self, state: Cpu, cpu: int, flags: str, pfn: int, order: int) -> bool:
+        """Free what an interrupt frees before the interrupted task goes on; False if that is nothing special."""
+        if state.drain or state.drained:
+            self._hear(state)
+        if state.pending and state.batched < 0 and not self._later.is_batched(state.pending[0][0], self._row):
+            # Freed singly: it is on the lists by now.
+            self._commit(state, cpu)
+        lock = self.interrupts.lock_held(state, flags)
+        if state.refill and self.triggers and not state.pending:
+            if not state.bulk:
+                state.late.append((pfn, order, lock is not None))
+                return True
+            self._settle(state, cpu)
+        elif not state.pending and lock is None:
+            return False
+        if state.drain:
+            self._compare(state, cpu)
+        self._free_now(pfn, order, cpu, past_lists=lock is not None and lock is self.allocator.zone_of(pfn))
+        return True
+
+    def _free_late(self, state: Cpu, cpu: int) -> None:
+        """Free what an interrupt freed inside a refill, now that the allocation is known."""
+        state.fresh.clear()
+        for pfn, order, locked in state.late:
+            self._free_now(pfn, order, cpu, past_lists=locked)
+        state.late.clear()
 
     def _free_remainder(self, cpu: int, pfn: int) -> None:
         state = self.allocator.state
@@ -364,24 +394,40 @@ class PageReplay:
             while pending and pending[0][0] != pfn:
                 self._free_now(*pending.pop(0), cpu)
             self._free_now(*pending.pop(0), cpu)
+        elif len(self.cpus) > 1 and (other := self._holder(pfn)) is not None:
+            # The task went on on this cpu.
+            self._commit(state, cpu)
+            state.pid = other.pid
+            state.pending, other.pending = other.pending, pending
+            self._batched(state, cpu, pfn)
+            return
+        state.batched = pfn if state.pending else -1
+
+    def _holder(self, pfn: int) -> Cpu | None:
+        """Find the cpu on which a frame was freed that has not reached the lists."""
+        return next((state for state in self.cpus if any(entry[0] == pfn for entry in state.pending)), None)
 
     def _commit(self, state: Cpu, cpu: int) -> None:
         for pfn, order in state.pending:
             self._free_now(pfn, order, cpu)
         state.pending.clear()
+        state.batched = -1
 
-    def _free_now(self, pfn: int, order: int, cpu: int) -> None:
+    def _free_now(self, pfn: int, order: int, cpu: int, past_lists: bool = False) -> None:
+        free = partial(free_past_lists, self.allocator) if past_lists else self.allocator.free_pages
         try:
             # As what the allocator gave out: a plain number takes the whole way.
-            self.allocator.free_pages(Page(pfn), order, cpu)
+            free(Page(pfn), order, cpu)
         except KernelBug:
             # The frame is in the simulation's lists though the kernel had given it away unseen.
             self.result.inferred += 1
             take_frame(self.allocator, pfn, order, 0, cpu)
-            self.allocator.free_pages(pfn, order, cpu)
+            free(pfn, order, cpu)
 
     def _settle(self, state: Cpu, cpu: int) -> None:
         """Do what earlier events announced."""
+        if state.late:
+            self._free_late(state, cpu)
         if state.pending:
             self._commit(state, cpu)
         if state.bulk:

@@ -185,7 +185,8 @@ def _replay(capture: Capture, folder: str, raw: bytes, *, triggers: bool) -> Pag
         kind = CompactingReplay
         names = (*names, *COMPACTION_EVENTS)
         mark_compound(allocator, capture, folder)
-    replay = kind(allocator, spec.kernel, pointer, triggers=triggers, boot=boot)
+    counts = spec.option("CONFIG_PREEMPT_COUNT") == "y"
+    replay = kind(allocator, spec.kernel, pointer, triggers=triggers, boot=boot, counts_preemption=counts)
     result = replay.run(scan(raw, names, where=f"{capture.name}/{folder}"))
     after = load_lists(capture, f"{folder}/freelists.after")
     if after is not None:

@@ -27,6 +27,8 @@ class PcpRules:
         NR_FREE_PAGES is lowered for each block of a refill, not once at its end.
     free_high_share : int
         Share of high_min, as 1/n, that consecutive frees must exceed besides a batch for free_high; 0 for none.
+    interruptible : bool
+        Interrupts may come while the lists are locked; what they ask for then goes past the lists.
     """
 
     lists: int
@@ -36,6 +38,7 @@ class PcpRules:
     starts_with_used_list: bool
     counts_by_page: bool
     free_high_share: int
+    interruptible: bool
 
 
 def _rule(name: str, since: tuple[int, ...], value: object, says: str, source: str, *by: str) -> Rule:
@@ -63,5 +66,7 @@ TABLE: tuple[Rule, ...] = (
     _rule("counts_by_page", (2, 4), False, "Once a refill.", "rmqueue_bulk", R61),
     _rule("counts_by_page", (6, 10), True, "Each block by itself.", "account_freepages", R612),
     _rule("free_high_share", (2, 4), 0, "A batch suffices.", "free_unref_page_commit", R612),
+    _rule("interruptible", (2, 4), False, "Interrupts wait until the lists are free.", "free_unref_page"),
+    _rule("interruptible", (6, 1), True, "Interrupts find the lists locked (6.2, and 6.1.y).", "free_unref_page", R61),
     _rule("free_high_share", (6, 16), 2, "A batch and half of high_min.", "free_frozen_page_commit"),
 )

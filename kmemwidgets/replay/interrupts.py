@@ -1,0 +1,53 @@
+"""What an interrupt's requests find when it came into a request of the task that it interrupted."""
+
+from __future__ import annotations
+
+from kmemwidgets.sim.page_alloc import PageAllocator
+from kmemwidgets.sim.pcp import list_index
+from kmemwidgets.sim.zone_lists import ZoneLists
+
+from .cpu import Cpu
+
+#: Preemption is off twice while per-CPU lists are locked: to stay on the cpu, and by the lock.
+DEEP = frozenset("23456789abcdef")
+
+
+class Interrupts:
+    """Tells whether the per-CPU lists are locked, and what lies beneath what an interrupt freed.
+
+    Parameters
+    ----------
+    allocator : PageAllocator
+    counts_preemption : bool
+        The fourth latency flag tells how deep preemption was disabled.
+    """
+
+    def __init__(self, allocator: PageAllocator, counts_preemption: bool) -> None:
+        self.allocator = allocator
+        self.counts_preemption = counts_preemption
+        self.possible = allocator.rules.pcp.interruptible
+
+    def lock_held(self, state: Cpu, flags: str) -> ZoneLists | None:
+        """Return the zone whose lists the interrupted task holds locked; None if there is none.
+
+        A batch of frees keeps the lock while it goes on. A refill and a drain let interrupts in with the lock still
+        held, and what came in the meantime comes then. A kernel that counts how deep preemption is disabled tells
+        whether that was so; of one that doesn't, it is taken to be so in a refill: from there to the allocation's event
+        it is not far.
+        """
+        if not self.possible or (self.counts_preemption and flags[3:4] not in DEEP):
+            return None
+        if state.pending:
+            return self.allocator.zone_of(state.batched) if state.batched >= 0 else None
+        if state.refill:
+            return self.allocator.zone_of(state.refill[-1][0]) if state.refill[-1][3] else None
+        if state.drained and self.counts_preemption:
+            return self.allocator.zone_of(state.drained[-1][0])
+        return None
+
+    def beneath(self, state: Cpu, mine: int, order: int, mt: int, cpu: int) -> int:
+        """Return what a list would have given before an interrupt freed pages to it; -1 if nothing."""
+        if not self.allocator.pcp_allowed(order):
+            return -1
+        pages = self.allocator.zone_of(mine).pcps[cpu].lists[list_index(order, mt)]
+        return next((pfn for pfn in reversed(pages) if pfn not in state.fresh), -1)
