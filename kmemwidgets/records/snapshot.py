@@ -149,7 +149,11 @@ class VmStat:
 
 @dataclass(frozen=True, slots=True)
 class SlabCacheInfo:
-    """A slab cache (/proc/slabinfo and /sys/kernel/slab). Sizes in bytes, order as a power of two of pages."""
+    """A slab cache (/proc/slabinfo and /sys/kernel/slab). Sizes in bytes, order as a power of two of pages.
+
+    Of SLAB, the allocator before SLUB, also: slabs that are not empty, (limit, batchcount, sharedfactor), and
+    objects in the array that all cpus share.
+    """
 
     name: str
     object_size: int | None = None
@@ -167,6 +171,9 @@ class SlabCacheInfo:
     flags: tuple[str, ...] = ()
     usersize: int | None = None
     ctor: str | None = None
+    active_slabs: int | None = None
+    tunables: tuple[int, int, int] | None = None
+    sharedavail: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
