@@ -1,7 +1,8 @@
 """What kswapd's work changes for requests: limits of the per-CPU lists, drift of counters, the boost.
 
-A trace shows when kswapd wakes and sleeps, not when it is done with a round: that is taken to be after the
-last event of its task before the next of those.
+A trace shows when kswapd wakes and sleeps, not when it is done with a round. If someone wakes it before its next
+round it had slept, and was done after its last event; if nobody does it went from one round into the next, however
+long other tasks ran in between. Who begins to reclaim by himself without waking kswapd found it at work.
 """
 
 from __future__ import annotations
@@ -16,26 +17,47 @@ WAKE = "mm_vmscan_kswapd_wake"
 SLEEP = "mm_vmscan_kswapd_sleep"
 #: Events by which a round's end is known better than by frees alone.
 ROUND_EVENTS = ("mm_vmscan_lru_shrink_inactive", "mm_vmscan_lru_shrink_active", "mm_vmscan_write_folio")
+#: Told only where kswapd waits to be woken (wakeup_kswapd).
+WAKEUP = "mm_vmscan_wakeup_kswapd"
+DIRECT_BEGIN, DIRECT_END = "mm_vmscan_direct_reclaim_begin", "mm_vmscan_direct_reclaim_end"
+#: Events that only tell whether kswapd is at work.
+ASIDE = frozenset((WAKEUP, DIRECT_BEGIN, DIRECT_END))
 #: No zone's threshold is larger (calculate_normal_threshold).
 THRESHOLD_MAX = 125
 
 
 def round_ends(rows: Iterable[tuple[Any, ...]]) -> dict[int, int]:
-    """Find the rows that end a round of kswapd: row to its node."""
-    open_rounds: dict[int, int] = {}
+    """Find the rows behind which a round of kswapd is over: row to its node."""
+    rounds: dict[int, int] = {}
     last: dict[int, int] = {}
+    slept: set[int] = set()
+    wakers: set[int] = set()
+    beside: set[int] = set()
     ends: dict[int, int] = {}
-    for number, row in enumerate(rows, 1):
-        name, pid = row[0], row[2]
-        if name in (WAKE, SLEEP):
-            if pid in open_rounds:
-                ends[last[pid]] = open_rounds.pop(pid)
+    number = 0
+    for number, (name, _, pid, _, _, _, values) in enumerate(rows, 1):
+        if name == "mm_page_alloc":
+            wakers.discard(pid)
+        elif name == WAKEUP:
+            slept.add(values[0])
+            wakers.add(pid)
+        elif name == DIRECT_BEGIN and pid not in wakers:
+            beside.add(pid)
+        elif name in (WAKE, SLEEP):
+            if pid in rounds:
+                nid = rounds.pop(pid)
+                ends[last[pid] if nid in slept or name == SLEEP else number - 1] = nid
             if name == WAKE:
-                open_rounds[pid] = row[6][0]
-        if pid in open_rounds:
+                rounds[pid] = values[0]
+                slept.discard(values[0])
+        if pid in rounds:
             last[pid] = number
-    for pid, nid in open_rounds.items():
-        ends[last[pid]] = nid
+        elif pid in beside:
+            last.update((daemon, number) for daemon, nid in rounds.items() if nid not in slept)
+            if name == DIRECT_END:
+                beside.discard(pid)
+    for pid, nid in rounds.items():
+        ends[last[pid] if nid in slept else number] = nid
     return ends
 
 

@@ -26,7 +26,7 @@ from .boot import BOOT_EVENTS, DEFERRED, BootStages
 from .cpu import IN_INTERRUPT, Cpu, Run
 from .future import Future
 from .interrupts import Interrupts
-from .kswapd import ROUND_EVENTS, SLEEP, WAKE, Kswapd, round_ends
+from .kswapd import ASIDE, ROUND_EVENTS, SLEEP, WAKE, Kswapd, round_ends
 from .result import Miss, PageResult, Tally
 from .resync import give_back, take_frame
 
@@ -40,6 +40,7 @@ REPLAYED = (
     "mm_page_alloc_extfrag",
     WAKE,
     SLEEP,
+    *ASIDE,
     *ROUND_EVENTS,
     "kmalloc",
     "kmalloc_node",
@@ -144,7 +145,7 @@ class PageReplay:
                     self._settle(state, cpu)
                     self.boot.see(values)
                 self._slab(state, cpu, pid, values)
-            else:
+            elif name not in ASIDE:
                 self._vmscan(name, state, cpu, comm, pid, values)
             if self._ends is not None and count in self._ends:
                 self._settle(state, cpu)
