@@ -8,6 +8,7 @@ from .errors import BadInput
 from .events import TraceEvent
 from .frames import KPF, KPF_NAMES, FrameInfo, FrameTable, flag_names
 from .highmem import HighmemInfo, LocalMapping
+from .page_walk import PageWalk, WalkStep
 from .slabs import OBJECT_STATES, SlabInfo, SlabObject
 from .snapshot import (
     MIGRATETYPES,
@@ -50,6 +51,7 @@ __all__ = [
     "MemoryRange",
     "NodeInfo",
     "NodeRange",
+    "PageWalk",
     "PerCpuPages",
     "Region",
     "SlabCacheInfo",
@@ -63,6 +65,7 @@ __all__ = [
     "VmStat",
     "Vma",
     "VmallocArea",
+    "WalkStep",
     "ZoneInfo",
     "diff",
     "flag_names",

@@ -19,7 +19,8 @@ from kmemwidgets.records import BadInput, MachineSpec, VmallocArea
 from kmemwidgets.sim.rules import pick
 from kmemwidgets.sim.rules.vmalloc import TABLE, VmallocRules
 from kmemwidgets.sim.slub_options import word_size
-from kmemwidgets.sim.vmalloc import Vmalloc, VmapArea
+from kmemwidgets.sim.vmalloc import Vmalloc
+from kmemwidgets.sim.vmap_area import VmapArea
 from kmemwidgets.tracefs import parse
 
 #: The probes, and the numbers that each must have printed to be of use.

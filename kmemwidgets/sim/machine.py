@@ -22,6 +22,7 @@ from kmemwidgets.records import (
 
 from . import boot as boot_steps
 from . import frame_kinds, saving, start_kernel, view
+from .area_verbs import AreaVerbs
 from .describe import check_spec, describe
 from .events import EventLog
 from .fast_path import FastPath, freed_page
@@ -54,7 +55,7 @@ COMMANDS = (
 Request: TypeAlias = tuple[int, int, int | None, int]
 
 
-class Machine(FastPath, PageVerbs, ObjectVerbs):
+class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
     """A machine; `Machine.boot` makes one.
 
     Attributes

@@ -14,6 +14,7 @@ from kmemwidgets.records import (
     BadInput,
     HighmemInfo,
     MachineSpec,
+    PageWalk,
     SlabCacheInfo,
     SlabInfo,
     SlabObject,
@@ -22,12 +23,12 @@ from kmemwidgets.records import (
 )
 
 from . import slub_debug, slub_init, slub_view
+from .areas import COMMANDS as AREA_COMMANDS
+from .areas import Areas
 from .highmem import Highmem
 from .kmalloc import Kmalloc
-from .rules import pick
 from .rules.layout import address_space, has_highmem
 from .rules.slub import has_slub
-from .rules.vmalloc import TABLE, VmallocRules
 from .slub import Slub
 from .slub_pages import Pages
 from .vmalloc import Vmalloc
@@ -36,10 +37,10 @@ from .vmalloc import Vmalloc
 COMMANDS = frozenset(
     {
         "kmem_cache_init", "kmem_cache_create", "kmem_cache_destroy", "kmem_cache_alloc", "kmem_cache_free",
-        "kmem_cache_shrink", "kmalloc", "kfree", "vmalloc", "vfree", "write_memory",
+        "kmem_cache_shrink", "kmalloc", "kfree", "write_memory",
         "kmap", "kunmap", "kmap_local", "kunmap_local",
     }
-)  # fmt: skip
+) | AREA_COMMANDS  # fmt: skip
 
 
 class KernelObjects:
@@ -60,8 +61,10 @@ class KernelObjects:
     ----------
     slub : Slub or None
         None until `kmem_cache_init`.
+    space : Areas or None
+        The same for vmalloc's space.
     area : Vmalloc or None
-        The same for vmalloc.
+        Its areas.
     high : Highmem or None
         None where all memory has an address of its own.
     """
@@ -75,6 +78,7 @@ class KernelObjects:
         self._nodes = nodes
         self._seed = seed
         self.slub: Slub | None = None
+        self.space: Areas | None = None
         self.area: Vmalloc | None = None
         self.high = Highmem(spec) if spec.arch == "x86_32" and has_highmem(spec) else None
         self._fresh_high = self.high.save() if self.high else None
@@ -86,7 +90,7 @@ class KernelObjects:
 
     def run(self, name: str, arguments: Sequence[Any]) -> Any:
         """Carry out a command."""
-        return getattr(self, name)(*arguments)
+        return getattr(self._areas if name in AREA_COMMANDS else self, name)(*arguments)
 
     # Commands
 
@@ -99,21 +103,9 @@ class KernelObjects:
                 f"Linux {format_version(self._spec.kernel)} has the older SLAB, which no machine boots",
                 todo="boot 5.6 or newer for objects; the older SLAB alone is kmemwidgets.sim.slab24",
             )
-        space = address_space(self._spec, self._memory)
-        bounds = space.area("vmalloc")
-        page = self._spec.page_size
-        offset = space.page_offset - space.phys_offset
-        self.area = Vmalloc(
-            pick(VmallocRules, TABLE, self._spec.kernel),
-            bounds.start,
-            bounds.end,
-            page_alloc=self._page_alloc,
-            cpus=self._spec.cpus,
-            page_size=page,
-            word=space.bits // 8,
-            total_pages=sum(end - start for start, end in self._memory) // page,
-            page_offset=offset,
-        )
+        self.space = Areas(self._spec, self._page_alloc, self._memory)
+        self.area = self.space.vmalloc_
+        offset = self.area.page_offset
         self.slub = slub_init.slab_allocator(
             self._spec, self._page_alloc, page_offset=offset, vmalloc=self.area, nodes=self._nodes, seed=self._seed
         )
@@ -148,14 +140,6 @@ class KernelObjects:
     def kfree(self, address: int, cpu: int = 0) -> None:
         """Give back what kmalloc gave."""
         self._general.kfree(address, cpu)
-
-    def vmalloc(self, size: int, cpu: int = 0) -> int:
-        """Allocate pages that are contiguous in addresses only; 0 where the kernel refuses."""
-        return self._area.vmalloc(size, cpu=cpu)
-
-    def vfree(self, address: int, cpu: int = 0) -> None:
-        """Give an area back."""
-        self._area.vfree(address, cpu)
 
     def write_memory(self, address: int, data: str) -> None:
         """Write bytes (hexadecimal digits) through a pointer into slab memory, right or wrong."""
@@ -201,6 +185,10 @@ class KernelObjects:
         """Return all areas, freed but unpurged ones last; None before `kmem_cache_init`."""
         return None if self.area is None else self.area.areas()
 
+    def walk(self, address: int) -> PageWalk:
+        """Look an address of vmalloc's space up in the page tables."""
+        return self._areas.walk(address)
+
     def slabs(self, cache: str, most: int = 200) -> tuple[SlabInfo, ...]:
         """Return a cache's slabs, one by one."""
         return slub_view.slabs_of(self._slub, cache, most)
@@ -219,9 +207,9 @@ class KernelObjects:
     def save(self) -> tuple[Any, ...]:
         """Return the state: of the allocators (None before `kmem_cache_init`), and of high memory."""
         high = self.high.save() if self.high else None
-        if self.slub is None or self.area is None:
+        if self.slub is None or self.space is None:
             return None, high
-        return (self.slub, slub_init.save(self.slub), self.area, self.area.save()), high
+        return (self.slub, slub_init.save(self.slub), self.space, self.space.save()), high
 
     def load(self, saved: tuple[Any, ...] | None) -> None:
         """Go back to a state that `save` returned; None is that of boot."""
@@ -229,11 +217,12 @@ class KernelObjects:
         if self.high:
             self.high.load(high)
         if allocators is None:
-            self.slub = self.area = None
+            self.slub = self.space = self.area = None
             return
-        self.slub, objects, self.area, areas = allocators
+        self.slub, objects, self.space, areas = allocators
+        self.area = self.space.vmalloc_
         slub_init.load(self.slub, objects)
-        self.area.load(areas)
+        self.space.load(areas)
 
     # Inside
 
@@ -259,10 +248,10 @@ class KernelObjects:
         return general
 
     @property
-    def _area(self) -> Vmalloc:
-        if self.area is None:
+    def _areas(self) -> Areas:
+        if self.space is None:
             raise ValueError("vmalloc is not up yet: call kmem_cache_init() first")
-        return self.area
+        return self.space
 
     def _cache(self, name: str) -> Any:
         try:

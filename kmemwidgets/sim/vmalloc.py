@@ -3,79 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 from kmemwidgets.records import VmallocArea
 
 from .errors import KernelBug
 from .gfp import FLAGS, GFP_KERNEL
+from .page_tables import PageTables
 from .rules.vmalloc import MAX_POOL_PAGES, ZONE_PAGES, VmallocRules
+from .vmap_area import VmallocPages, VmapArea, VmapNode
 from .vmap_space import FreeSpace
 
-#: Bytes of a huge mapping (PMD_SIZE with 4 KiB pages).
+#: Order of a huge mapping where no page tables are filled (PMD_ORDER with 4 KiB pages).
 PMD_ORDER = 9
 #: Stacks that a cpu keeps for the next fork (kernel/fork.c, NR_CACHED_STACKS).
 CACHED_STACKS = 2
-#: Largest alignment of ioremap as a power of two: what one entry of the third level maps (x86-64, PUD_SHIFT).
-IOREMAP_MAX_ORDER = 30
 _HIGHMEM = FLAGS["__GFP_HIGHMEM"]
 _ZONES = FLAGS["__GFP_DMA"] | FLAGS["__GFP_DMA32"]
 _NOWARN = FLAGS["__GFP_NOWARN"]
 _TOP = (1 << 64) - 1
-
-
-class VmallocPages(Protocol):
-    """What vmalloc asks of the page allocator."""
-
-    def alloc_pages(self, gfp: int, order: int = 0, nid: int | None = None, cpu: int = 0) -> int:
-        """Return the first pfn of a block, -1 where there is none."""
-
-    def free_pages(self, pfn: int, order: int = 0, cpu: int = 0) -> None:
-        """Take a block back."""
-
-
-@dataclass(frozen=True, slots=True)
-class VmapArea:
-    """An area in use.
-
-    Attributes
-    ----------
-    row : VmallocArea
-        What /proc/vmallocinfo shows of it.
-    node : int
-        The vmap node it will be freed to, -1 for the one of its address.
-    order : int
-        Order of the blocks it is mapped by.
-    pfns : tuple of int
-        First frame of each block; empty for mappings of what isn't memory, and for `vmap`.
-    array : int
-        Start of the area that holds the array of page pointers, 0 where kmalloc did.
-    """
-
-    row: VmallocArea
-    node: int = -1
-    order: int = 0
-    pfns: tuple[int, ...] = ()
-    array: int = 0
-
-
-class VmapNode:
-    """struct vmap_node: a cpu's share of lazily freed areas, and ready ones of small sizes.
-
-    Attributes
-    ----------
-    freed : list of (int, int, bool)
-        Areas since the last purge: start, end, and whether the node's pools may keep it.
-    pools : dict of int to list of (int, int)
-        Purged areas by their number of pages, the next one first.
-    """
-
-    __slots__ = ("freed", "pools")
-
-    def __init__(self) -> None:
-        self.freed: list[tuple[int, int, bool]] = []
-        self.pools: dict[int, list[tuple[int, int]]] = {}
 
 
 class Vmalloc:
@@ -96,6 +43,14 @@ class Vmalloc:
         Pages of the machine: more can't be asked for.
     page_offset : int
         Address of the frame with pfn 0, for `page_address`.
+    page_tables : PageTables or None
+        What areas are mapped in. None: areas only.
+    ioremap_max_order : int
+        Largest alignment of ioremap as a power of two: what one entry of the highest level that can be a leaf maps.
+    huge_ioremap : bool
+        Whether device memory is mapped by the largest entries that fit.
+    numa : bool
+        Whether the kernel is built for several nodes, and tells where an area's pages lie.
 
     Attributes
     ----------
@@ -104,7 +59,7 @@ class Vmalloc:
     lazy_pages : int
         Pages of lazily freed areas (vmap_lazy_nr).
     stacks : list of list of int
-        Kernel stacks that each cpu keeps for the next fork.
+        Kernel stacks that each cpu keeps for the next fork; 0 for an empty slot.
     dmesg : list of str
         What the kernel would have printed.
     """
@@ -121,6 +76,10 @@ class Vmalloc:
         word: int = 8,
         total_pages: int | None = None,
         page_offset: int = 0,
+        page_tables: PageTables | None = None,
+        ioremap_max_order: int = 30,
+        huge_ioremap: bool = True,
+        numa: bool = True,
     ) -> None:
         self.rules = rules
         self.start, self.end = start, end
@@ -130,11 +89,15 @@ class Vmalloc:
         self.word = word
         self.total_pages = total_pages
         self.page_offset = page_offset
+        self.page_tables = page_tables
+        self.ioremap_max_order = ioremap_max_order
+        self.huge_ioremap = huge_ioremap
+        self.numa = numa
         self.free = FreeSpace(1, _TOP)
         self.busy: dict[int, VmapArea] = {}
         self.nodes = [VmapNode() for _ in range(rules.vmap_nodes(cpus))]
         self.lazy_pages = 0
-        self.stacks: list[list[int]] = [[] for _ in range(cpus)]
+        self.stacks: list[list[int]] = [[0] * CACHED_STACKS for _ in range(cpus)]
         self.dmesg: list[str] = []
 
     # --- addresses ------------------------------------------------------------------------------
@@ -276,7 +239,8 @@ class Vmalloc:
         if self.total_pages is not None and pages > self.total_pages:
             self.dmesg.append(f"vmalloc error: size {size}, exceeds total pages")
             return 0
-        order = PMD_ORDER if huge and self.rules.huge and pages >= 1 << PMD_ORDER else 0
+        order = self._huge_order() if huge else 0
+        order = order if pages >= 1 << order else 0
         while True:
             block = self.page_size << order
             start = self.get_vm_area(
@@ -290,6 +254,12 @@ class Vmalloc:
             if not order:
                 return 0
             order = 0
+
+    def _huge_order(self) -> int:
+        """Return the order that areas are mapped by where they may be huge, 0 where this kernel has none."""
+        if not self.rules.huge or (self.page_tables and not self.page_tables.huge):
+            return 0
+        return self.page_tables.huge_order if self.page_tables else PMD_ORDER
 
     def _fill(self, start: int, blocks: int, order: int, gfp: int, cpu: int) -> bool:
         """Give an area its pages, and its array of page pointers a place (__vmalloc_area_node)."""
@@ -311,14 +281,32 @@ class Vmalloc:
                 pfns.append(pfn)
         row = replace(area.row, pages=pages, flags=flags, nodes=self._count_nodes(pfns, order, pages))
         self.busy[start] = replace(area, row=row, order=order, pfns=tuple(pfns), array=array)
-        if self.page_alloc is None or len(pfns) == blocks:
+        if self.page_alloc is not None and len(pfns) < blocks:
+            size = area.row.size - self.page_size
+            self.dmesg.append(f"vmalloc error: size {size}, page order {order}, failed to allocate pages")
+            return False
+        if not self._map(start, pfns, order, cpu):
+            self.dmesg.append(f"vmalloc error: size {pages * self.page_size}, failed to map pages")
+            return False
+        return True
+
+    def _map(self, start: int, pfns: Sequence[int], order: int, cpu: int) -> bool:
+        """Enter an area's frames into the page tables (vmap_pages_range); False where a table had no page."""
+        tables = self.page_tables
+        if tables is None:
             return True
-        size = area.row.size - self.page_size
-        self.dmesg.append(f"vmalloc error: size {size}, page order {order}, failed to allocate pages")
-        return False
+        if not order:
+            return tables.map_frames(start, pfns, cpu)
+        size = self.page_size << order
+        return all(
+            tables.map_range(start + number * size, pfn * self.page_size, size, largest=size, cpu=cpu)
+            for number, pfn in enumerate(pfns)
+        )
 
     def _count_nodes(self, pfns: Sequence[int], order: int, pages: int) -> dict[int, int]:
         zone_of = getattr(self.page_alloc, "zone_of", None)
+        if not self.numa:
+            return {}
         if zone_of is None:
             return {0: pages}
         counts: dict[int, int] = {}
@@ -347,8 +335,10 @@ class Vmalloc:
     def _drop(self, start: int, cpu: int) -> None:
         """Take an area away with its pages."""
         area = self.busy.pop(start)
+        if self.page_tables is not None:
+            self.page_tables.unmap(start, area.row.end)
         self.free_vmap_area(start, area.row.end, area.node)
-        if self.page_alloc is not None:
+        if self.page_alloc is not None and area.owned:
             for pfn in area.pfns:
                 self.page_alloc.free_pages(pfn, area.order, cpu)
         if area.array:
@@ -357,17 +347,28 @@ class Vmalloc:
     def vmap(self, pfns: Sequence[int], caller: str = "vmap", cpu: int = 0) -> int:
         """Map pages that somebody else owns beside each other (vmap); returns the start, 0 where there is no room."""
         start = self.get_vm_area(len(pfns) * self.page_size, ("vmap",), caller=caller, cpu=cpu)
+        if start and not self._map(start, pfns, 0, cpu):
+            self._drop(start, cpu)
+            return 0
         if start:
-            # Its pages stay their owner's: they are not in `pfns`, which vfree would give back.
-            self.busy[start] = replace(self.busy[start], row=replace(self.busy[start].row, pages=len(pfns)))
+            self.busy[start] = replace(self.busy[start], pfns=tuple(pfns), owned=False)
         return start
 
     def ioremap(self, phys: int, size: int, caller: str = "ioremap", cpu: int = 0) -> int:
         """Map device memory (ioremap_prot): aligned to the power of two that holds it, up to what one entry maps."""
+        if size <= 0:
+            # Nothing, or an address that wraps around: NULL without a word.
+            return 0
         first = phys & -self.page_size
         length = -(-(phys + size) // self.page_size) * self.page_size - first
-        order = max(self.page_size.bit_length() - 1, min((length - 1).bit_length(), IOREMAP_MAX_ORDER))
+        order = max(self.page_size.bit_length() - 1, min((length - 1).bit_length(), self.ioremap_max_order))
         start = self.get_vm_area(length, ("ioremap",), align=1 << order, caller=caller, phys=first, cpu=cpu)
+        tables = self.page_tables
+        if start and tables and not tables.map_range(
+            start, first, length, device=True, largest=None if self.huge_ioremap else self.page_size, cpu=cpu
+        ):  # fmt: skip
+            self._drop(start, cpu)
+            return 0
         return start + phys - first if start else 0
 
     def vunmap(self, address: int, cpu: int = 0) -> None:
@@ -387,17 +388,19 @@ class Vmalloc:
     # --- stacks -----------------------------------------------------------------------------------
 
     def alloc_thread_stack(self, size: int = 16384, cpu: int = 0) -> int:
-        """Take a task's stack: one that this cpu kept, or a new one (alloc_thread_stack_node)."""
-        if self.stacks[cpu]:
-            return self.stacks[cpu].pop(0)
+        """Take a task's stack: the first that this cpu kept, or a new one (alloc_thread_stack_node)."""
+        for slot, kept in enumerate(self.stacks[cpu]):
+            if kept:
+                self.stacks[cpu][slot] = 0
+                return kept
         return self.vmalloc(size, align=size, caller="kernel_clone", cpu=cpu)
 
     def free_thread_stack(self, address: int, cpu: int = 0) -> None:
-        """Give a task's stack back; two are kept per cpu (thread_stack_free_rcu)."""
-        if address not in self.busy:
+        """Give a task's stack back: two are kept per cpu, each in the first empty slot (thread_stack_free_rcu)."""
+        if address not in self.busy or any(address in kept for kept in self.stacks):
             raise KernelBug(f"Trying to vfree() nonexistent vm area ({address:016x})")
-        if len(self.stacks[cpu]) < CACHED_STACKS:
-            self.stacks[cpu].append(address)
+        if 0 in self.stacks[cpu]:
+            self.stacks[cpu][self.stacks[cpu].index(0)] = address
         else:
             self.vfree(address, cpu)
 
@@ -411,7 +414,11 @@ class Vmalloc:
         KernelBug
             Where nothing is mapped: the access faults.
         """
-        for start, area in self.busy.items():
+        if self.page_tables is not None:
+            physical = self.page_tables.walk(address).physical
+            if physical is not None:
+                return physical // self.page_size
+        for start, area in self.busy.items() if self.page_tables is None else ():
             if start <= address < area.row.end:
                 page = (address - start) // self.page_size
                 if page >> area.order < len(area.pfns):
@@ -452,11 +459,14 @@ class Vmalloc:
         """Return the state as plain tuples."""
         nodes = tuple((tuple(n.freed), tuple((k, tuple(v)) for k, v in n.pools.items())) for n in self.nodes)
         stacks = tuple(map(tuple, self.stacks))
-        return (self.free.save(), tuple(self.busy.items()), nodes, self.lazy_pages, stacks, tuple(self.dmesg))
+        tables = self.page_tables.save() if self.page_tables else None
+        return (self.free.save(), tuple(self.busy.items()), nodes, self.lazy_pages, stacks, tuple(self.dmesg), tables)
 
     def load(self, saved: tuple[Any, ...]) -> None:
         """Go back to what `save` returned."""
-        free, busy, nodes, self.lazy_pages, stacks, dmesg = saved
+        free, busy, nodes, self.lazy_pages, stacks, dmesg, tables = saved
+        if self.page_tables:
+            self.page_tables.load(tables)
         self.free.load(free)
         self.busy = dict(busy)
         for node, (freed, pools) in zip(self.nodes, nodes, strict=True):

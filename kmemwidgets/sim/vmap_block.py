@@ -9,7 +9,8 @@ from kmemwidgets.records import VmallocArea
 
 from .errors import KernelBug
 from .rules.slub import get_order
-from .vmalloc import Vmalloc, VmapArea
+from .vmalloc import Vmalloc
+from .vmap_area import VmapArea
 
 
 def block_pages(vmalloc_bytes: int, nr_cpus: int, *, word: int = 8, page_size: int = 4096) -> int:
@@ -83,12 +84,17 @@ class VmapBlocks:
         if not count:
             raise ValueError("vm_map_ram of no pages")
         if count <= largest(self.vmalloc.word):
-            return self._cut(get_order(count * self.page_size, self.page_size), cpu)
-        # Without a guard page, unlike vmalloc's.
-        start, node = self.vmalloc.alloc_vmap_area(count * self.page_size, self.page_size, cpu=cpu)
-        if start < 0:
+            start = self._cut(get_order(count * self.page_size, self.page_size), cpu)
+        else:
+            # Without a guard page, unlike vmalloc's.
+            start, node = self.vmalloc.alloc_vmap_area(count * self.page_size, self.page_size, cpu=cpu)
+            if start < 0:
+                return 0
+            self._enter(start, count, node)
+        tables = self.vmalloc.page_tables
+        if start and tables and not tables.map_frames(start, pfns, cpu):
+            self.vm_unmap_ram(start, count)
             return 0
-        self._enter(start, count, node)
         return start
 
     def _enter(self, start: int, pages: int, node: int) -> None:
@@ -129,6 +135,7 @@ class VmapBlocks:
             if area is None or area.row.flags != ("vm_map_ram",) or area.row.size != count * self.page_size:
                 raise KernelBug(f"kernel BUG at mm/vmalloc.c! vm_unmap_ram({address:#x})")
             del self.vmalloc.busy[address]
+            self._unmap(address, count)
             self.vmalloc.free_vmap_area(address, area.row.end, area.node)
             return
         size = self.pages * self.page_size
@@ -136,9 +143,14 @@ class VmapBlocks:
         pages = 1 << get_order(count * self.page_size, self.page_size)
         if block is None or block.dirty + pages > self.pages - block.free:
             raise KernelBug(f"kernel BUG at mm/vmalloc.c! vm_unmap_ram({address:#x})")
+        self._unmap(address, count)
         block.dirty += pages
         if block.dirty == self.pages:
             self._drop(block)
+
+    def _unmap(self, address: int, count: int) -> None:
+        if self.vmalloc.page_tables:
+            self.vmalloc.page_tables.unmap(address, address + count * self.page_size)
 
     def _drop(self, block: VmapBlock) -> None:
         """Give a block back, from whichever queue it is on (free_vmap_block)."""

@@ -36,6 +36,10 @@ class VmallocRules:
         Whether areas that allow it are mapped by huge pages.
     unpurged_last : bool
         Whether /proc/vmallocinfo shows lazily freed areas, behind all others.
+    vmap_blocks : bool
+        Whether there is vm_map_ram, which cuts small mappings from blocks that each cpu keeps.
+    vmap_stacks : frozenset of str
+        Architectures whose kernel stacks lie in vmalloc's space.
     """
 
     search_length: Callable[[int, int, int], int]
@@ -44,6 +48,8 @@ class VmallocRules:
     guard_always: bool
     huge: bool
     unpurged_last: bool
+    vmap_blocks: bool
+    vmap_stacks: frozenset[str]
 
 
 TABLE: tuple[Rule, ...] = (
@@ -87,5 +93,19 @@ TABLE: tuple[Rule, ...] = (
     Rule(
         "unpurged_last", (5, 4), True, "/proc/vmallocinfo shows lazily freed areas last.",
         "mm/vmalloc.c, show_purge_info", ("recording:6.1",),
+    ),
+    Rule("vmap_blocks", (2, 4), False, "Every mapping has an area of its own.", "mm/vmalloc.c, vmap"),
+    Rule(
+        "vmap_blocks", (2, 6, 28), True, "Mappings of up to 64 pages are cut from blocks that each cpu keeps.",
+        "mm/vmalloc.c, vm_map_ram", ("source",),
+    ),
+    Rule("vmap_stacks", (2, 4), frozenset(), "Kernel stacks are pages of the direct map.", "kernel/fork.c"),
+    Rule(
+        "vmap_stacks", (4, 9), frozenset({"x86_64"}), "Kernel stacks lie in vmalloc's space.",
+        "kernel/fork.c, alloc_thread_stack_node", ("recording:6.1",),
+    ),
+    Rule(
+        "vmap_stacks", (4, 14), frozenset({"x86_64", "arm64"}), "Kernel stacks lie in vmalloc's space.",
+        "kernel/fork.c, alloc_thread_stack_node", ("recording:6.1",),
     ),
 )  # fmt: skip

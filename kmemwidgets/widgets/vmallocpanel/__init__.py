@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import traitlets
@@ -14,6 +15,8 @@ from .._picture import svg, tag, words
 from .._words import count, size
 from ..strings import text
 from .rows import Place, by_caller, places
+from .walk import WalkSource, told
+from .walk import words as walk_words
 
 #: More areas than this are not drawn one by one.
 MOST = 4000
@@ -23,6 +26,8 @@ GESTURES = (
     Gesture("previous", "Choose the area before", "click an area", ("ArrowLeft", "ArrowUp"), "select"),
     Gesture("first", "Choose the lowest area", "click an area", ("Home",), "select"),
     Gesture("last", "Choose the highest area", "click an area", ("End",), "select"),
+    Gesture("next_page", "Walk to the next page of the area", "button ▶ of the page tables", ("PageDown",), "select"),
+    Gesture("previous_page", "Walk to the page before", "button ◀ of the page tables", ("PageUp",), "select"),
     Gesture("find", "Show only areas of a caller", "click the search field, or a caller", ("/",), "find"),
     Gesture("clear", "Show all areas again", "empty the search field", ("Escape",), "find"),
     Gesture("allocate", "vmalloc as many pages as the field says", "button vmalloc", ("a",), "vmalloc", "vmalloc"),
@@ -49,6 +54,8 @@ class VmallocPanel(KmemWidget):
     ----------
     caller : str
         Only areas whose caller holds this text are shown in full colour; empty: all.
+    walked : dict
+        The way through the page tables to the chosen address; empty where the source has none.
     """
 
     NAME: ClassVar[str] = "vmallocpanel"
@@ -60,6 +67,7 @@ class VmallocPanel(KmemWidget):
     _css = styles(__file__)
 
     caller = traitlets.Unicode("", help="areas of this caller stand out").tag(sync=True)
+    walked = traitlets.Dict(help="the page tables on the way to the chosen address").tag(sync=True)
 
     def __init__(self, source: object, /, **options: Any) -> None:
         super().__init__(source, **options)
@@ -87,6 +95,11 @@ class VmallocPanel(KmemWidget):
             "callers": [[name, number, size(total)] for name, number, total in by_caller(self.areas)],
         }
 
+    def send_changes(self) -> None:
+        """Send what changed; the way to the chosen address may be another now."""
+        self.walked = self._walk()
+        super().send_changes()
+
     def find(self, caller: str = "") -> tuple[VmallocArea, ...]:
         """Let a caller's areas stand out, and return them; without one, all."""
         self.caller = caller
@@ -110,6 +123,8 @@ class VmallocPanel(KmemWidget):
         """Count the areas, then list the largest callers."""
         lines = [f"VmallocPanel of {self.snapshot.name}: {self._subtitle()}"]
         lines += [f"  {size(total):>9}  {number:>4}  {name}" for name, number, total in by_caller(self.areas)[:8]]
+        if isinstance(self.source, WalkSource) and self.focus.address is not None:
+            lines.append(f"  {walk_words(self.source.walk(self.focus.address))}")
         return "\n".join(lines)
 
     def picture(self) -> str:
@@ -133,6 +148,19 @@ class VmallocPanel(KmemWidget):
                 words(kind, left + 16, top, size=11),
             ]
         return svg(720, int(y) + 56, *parts)
+
+    def _walk(self) -> dict[str, Any]:
+        """Return the way to the chosen address."""
+        address = self.focus.address
+        if address is None or not isinstance(self.source, WalkSource):
+            return {}
+        if not any(area.start <= address < area.end for area in self.areas):
+            return {}
+        return told(self.source.walk(address), self.snapshot.page_size)
+
+    def _chosen(self, change: Mapping[str, Any]) -> None:
+        self.walked = self._walk()
+        super()._chosen(change)
 
     def _subtitle(self) -> str:
         areas = self.areas

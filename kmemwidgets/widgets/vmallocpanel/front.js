@@ -14,12 +14,15 @@ function openView({ model, el, signal, wire, focus }) {
   let data = null;
   let blocks = [];
   let chosen = -1;
+  let turned = false; // a page was turned here, and what it maps is still to be said
 
   const handlers = {
     next: () => choose(step(1)),
     previous: () => choose(step(-1)),
     first: () => choose(0),
     last: () => choose(data.places.length - 1),
+    next_page: () => turn(1),
+    previous_page: () => turn(-1),
     find: () => search.focus(),
     clear: () => put(model, { caller: "" }),
     allocate: () => ask(model, "allocate", { pages: Number(pages.value) }),
@@ -49,17 +52,23 @@ function openView({ model, el, signal, wire, focus }) {
     class: "kmem-vmalloc-band", tabindex: "0", role: "listbox", "aria-label": shell.about.title,
   });
   const card = element("div", { class: "kmem-vmalloc-card" });
+  const way = element("div", { class: "kmem-vmalloc-walk", hidden: true });
   const callers = element("details", { class: "kmem-vmalloc-callers" });
-  fill(shell.body, legend, band, card, callers);
+  fill(shell.body, legend, band, card, way, callers);
 
   wire.subscribe((what, state) => {
     data = state.data;
     shell.subtitle(data.subtitle);
     build();
     show();
+    showWay();
   }, signal);
   model.on("change:caller", show);
-  signal.addEventListener("abort", () => model.off("change:caller", show));
+  model.on("change:walked", showWay);
+  signal.addEventListener("abort", () => {
+    model.off("change:caller", show);
+    model.off("change:walked", showWay);
+  });
   focus.subscribe((place) => {
     if (place.address === undefined || !data) return;
     const address = BigInt(place.address);
@@ -98,6 +107,48 @@ function openView({ model, el, signal, wire, focus }) {
     blocks.forEach((block, i) => {
       block.classList.toggle("kmem-vmalloc-dim", Boolean(caller) && !(data.places[i].caller ?? "").includes(caller));
     });
+  }
+
+  // The page tables: a box a level, left to right, the last one the frame. No boxes where nobody knows them.
+  function showWay() {
+    const walk = model.get("walked");
+    way.hidden = !walk?.steps;
+    if (way.hidden) return;
+    const steps = walk.steps.flatMap((each) => [
+      element("li", { class: `kmem-vmalloc-step kmem-vmalloc-step-${each.kind}` },
+        element("strong", { text: `${each.level}[${each.index}]` }),
+        element("code", { text: each.entry ?? text("vmallocpanel.walk.boot") }),
+        element("span", {
+          class: "kmem-vmalloc-faint",
+          text: text("vmallocpanel.walk.maps", { span: each.span, table: each.table ?? text("vmallocpanel.walk.image") }),
+        })),
+    ]);
+    const end = walk.physical === null ? text("vmallocpanel.walk.none") : text("vmallocpanel.walk.frame", walk);
+    const button = (label, gesture) => {
+      const made = element("button", {
+        type: "button", class: "kmem-vmalloc-turn", text: label, "aria-label": text(`vmallocpanel.walk.${gesture}`),
+        "data-gesture": gesture,
+      });
+      made.addEventListener("click", handlers[gesture]);
+      return made;
+    };
+    fill(way,
+      element("div", { class: "kmem-vmalloc-way-head" },
+        element("span", { text: text("vmallocpanel.walk.title", walk) }),
+        button("◀", "previous_page"), button("▶", "next_page")),
+      element("ol", { "aria-label": text("vmallocpanel.walk.title", walk) }, ...steps,
+        element("li", { class: `kmem-vmalloc-step kmem-vmalloc-step-${walk.physical === null ? "none" : "frame"}`, text: end })));
+    if (turned) shell.say(`${walk.address}: ${end}`);
+    turned = false;
+  }
+  function turn(pages) {
+    const place = data?.places[chosen];
+    if (!place || place.kind === "hole") return;
+    const from = BigInt(focus.get().address ?? place.start);
+    const to = from + BigInt(pages) * BigInt(data.page_size);
+    if (to < BigInt(place.start) || to >= BigInt(place.end)) return;
+    turned = true;
+    focus.set({ address: `0x${to.toString(16)}` });
   }
 
   function step(way) {

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kmemwidgets import Machine
 from kmemwidgets.records import BadInput, Changes, Snapshot, VmallocArea
 from kmemwidgets.widgets.vmallocpanel import VmallocPanel
 from kmemwidgets.widgets.vmallocpanel.rows import by_caller, kind_of, places
@@ -116,3 +117,24 @@ def test_allocating_chooses_the_area_and_freeing_takes_the_chosen_one():
     panel.clear_selection()
     with pytest.raises(ValueError, match="choose the area"):
         panel.vfree()
+
+
+def test_the_way_through_the_page_tables_is_shown_page_by_page():
+    machine = Machine.boot(memory="256M", cpus=1)
+    area = machine.vmalloc(3 * 4096)
+    panel = VmallocPanel(machine)
+    assert panel.walked == {}
+    panel.select(address=area + 4096)
+    shown = panel.walked
+    assert [step["level"] for step in shown["steps"]] == ["pgd", "pud", "pmd", "pte"]
+    assert [step["kind"] for step in shown["steps"]] == ["table", "table", "table", "leaf"]
+    assert shown["pfn"] == hex(machine.walk(area + 4096).physical // 4096)
+    assert "pte[1] → physical" in panel.summary()
+    panel.select(address=area + 3 * 4096)
+    assert (panel.walked["pfn"], panel.walked["steps"][-1]["kind"]) == (None, "none"), "the guard page"
+    machine.vfree(area)
+    panel.send_changes()
+    assert panel.walked["pfn"] is None
+    panel.select(address=0)
+    assert panel.walked == {}
+    assert VmallocPanel(TEXT).walked == {}

@@ -1,0 +1,208 @@
+"""vmalloc's space of one machine: its areas, blocks of short mappings, kernel stacks, and the page tables behind them.
+
+The commands take plain arguments, as a log of them needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from kmemwidgets.arch.page_tables import EntryBits, entry_bits, levels_of
+from kmemwidgets.records import BadInput, MachineSpec, PageWalk, format_version
+
+from .gfp import GFP_KERNEL
+from .page_tables import PageTables
+from .rules import pick
+from .rules.layout import address_space
+from .rules.page_tables import TABLE as PAGE_TABLES
+from .rules.page_tables import PageTableRules
+from .rules.vmalloc import TABLE, VmallocRules
+from .vmalloc import Vmalloc
+from .vmap_block import VmapBlocks
+from .zone_sizes import rules_for
+
+#: The commands of this module, each a method that takes plain arguments.
+COMMANDS = frozenset(
+    {
+        "vmalloc", "vmalloc_huge", "vfree", "vmap", "vunmap", "ioremap", "iounmap", "vm_map_ram", "vm_unmap_ram",
+        "vm_unmap_aliases", "alloc_thread_stack", "free_thread_stack",
+    }
+)  # fmt: skip
+#: Bytes of a kernel stack (THREAD_SIZE), at least a page.
+STACK = 16384
+#: The bit of an x86 entry that forbids execution.
+NX = 1 << 63
+
+
+class Areas:
+    """vmalloc's space of one machine.
+
+    Parameters
+    ----------
+    spec : MachineSpec
+    page_alloc : PageAllocator
+    memory : sequence of (int, int)
+        RAM that the kernel uses, bytes, ascending.
+
+    Attributes
+    ----------
+    vmalloc_ : Vmalloc
+    tables : PageTables
+    blocks : VmapBlocks
+    """
+
+    def __init__(self, spec: MachineSpec, page_alloc: Any, memory: Sequence[tuple[int, int]]) -> None:
+        self._spec = spec
+        self._memory = memory
+        self._rules = pick(VmallocRules, TABLE, spec.kernel)
+        space = address_space(spec, memory)
+        bounds = space.area("vmalloc")
+        page = spec.page_size
+        table_rules = pick(PageTableRules, PAGE_TABLES, spec.kernel)
+        self.tables = PageTables(
+            levels_of(spec.arch, va_bits=spec.va_bits, page_size=page, pae=spec.pae),
+            _bits(spec, table_rules),
+            page_alloc,
+            page_size=page,
+            huge=spec.arch in ("x86_64", "arm64") or spec.pae,
+            boot_made=spec.pae or (spec.arch == "x86_64" and rules_for(spec).vmalloc_tables_early),
+            keeps_tables=space.bits == 32,
+        )
+        self.vmalloc_ = Vmalloc(
+            self._rules,
+            bounds.start,
+            bounds.end,
+            page_alloc=page_alloc,
+            cpus=spec.cpus,
+            page_size=page,
+            word=space.bits // 8,
+            total_pages=sum(end - start for start, end in memory) // page,
+            page_offset=space.page_offset - space.phys_offset,
+            page_tables=self.tables,
+            ioremap_max_order=_ioremap_max_order(spec, self.tables, table_rules),
+            huge_ioremap=table_rules.huge_ioremap and self.tables.huge,
+            numa=spec.option("CONFIG_NUMA") == "y" if spec.option("CONFIG_NUMA") else space.bits == 64,
+        )
+        self.blocks = VmapBlocks(self.vmalloc_, int(spec.option("CONFIG_NR_CPUS") or (64 if space.bits == 64 else 8)))
+
+    # Commands
+
+    def vmalloc(self, size: int, cpu: int = 0, gfp: int = GFP_KERNEL) -> int:
+        """Allocate pages that are contiguous in addresses only; 0 where the kernel refuses."""
+        return self.vmalloc_.vmalloc(size, gfp, cpu=cpu)
+
+    def vmalloc_huge(self, size: int, cpu: int = 0) -> int:
+        """Allocate with huge pages where they are to be had (VM_ALLOW_HUGE_VMAP)."""
+        return self.vmalloc_.vmalloc(size, huge=True, caller="vmalloc_huge", cpu=cpu)
+
+    def vfree(self, address: int, cpu: int = 0) -> None:
+        """Give an area back."""
+        self.vmalloc_.vfree(address, cpu)
+
+    def vmap(self, pfns: Sequence[int], cpu: int = 0) -> int:
+        """Map frames beside each other; they stay their owner's. 0 where the kernel refuses."""
+        self._check_frames(pfns)
+        if len(pfns) > self._total_pages:
+            return 0
+        return self.vmalloc_.vmap(tuple(pfns), cpu=cpu)
+
+    def vunmap(self, address: int, cpu: int = 0) -> None:
+        """Undo vmap."""
+        self.vmalloc_.vunmap(address, cpu)
+
+    def ioremap(self, phys: int, size: int, cpu: int = 0) -> int:
+        """Map what a device shows at a physical address; 0 where the kernel refuses, as for memory."""
+        last = phys + size - 1
+        if size <= 0 or phys < 0 or last >= 1 << 52:
+            return 0
+        if any(start <= last and phys < end for start, end in self._memory):
+            self.vmalloc_.dmesg.append(f"WARNING: ioremap on RAM at {phys:#018x} - {last:#018x}")
+            return 0
+        return self.vmalloc_.ioremap(phys, size, cpu=cpu)
+
+    def iounmap(self, address: int, cpu: int = 0) -> None:
+        """Undo ioremap."""
+        self.vmalloc_.vunmap(address, cpu)
+
+    def vm_map_ram(self, pfns: Sequence[int], cpu: int = 0) -> int:
+        """Map frames for a short while, from a block of this cpu if they are few."""
+        self._check_frames(pfns)
+        if not self._rules.vmap_blocks:
+            raise BadInput(f"Linux {format_version(self._spec.kernel)} has no vm_map_ram", todo="use vmap")
+        return self.blocks.vm_map_ram(tuple(pfns), cpu)
+
+    def vm_unmap_ram(self, address: int, count: int) -> None:
+        """Undo vm_map_ram."""
+        self.blocks.vm_unmap_ram(address, count)
+
+    def vm_unmap_aliases(self) -> None:
+        """Flush all that was unmapped lazily: unused blocks and freed areas become free."""
+        self.blocks.purge_fragmented()
+        self.vmalloc_.purge()
+
+    def alloc_thread_stack(self, cpu: int = 0) -> int:
+        """Take the kernel stack of a new task."""
+        self._check_stacks()
+        return self.vmalloc_.alloc_thread_stack(max(STACK, self._spec.page_size), cpu)
+
+    def free_thread_stack(self, address: int, cpu: int = 0) -> None:
+        """Give the kernel stack of a dead task back."""
+        self._check_stacks()
+        self.vmalloc_.free_thread_stack(address, cpu)
+
+    # Looking
+
+    def walk(self, address: int) -> PageWalk:
+        """Look an address of vmalloc's space up in the page tables."""
+        return self.tables.walk(address)
+
+    # Keeping
+
+    def save(self) -> tuple[Any, ...]:
+        """Return the state."""
+        return self.vmalloc_.save(), self.blocks.save()
+
+    def load(self, saved: tuple[Any, ...]) -> None:
+        """Go back to what `save` returned."""
+        areas, blocks = saved
+        self.vmalloc_.load(areas)
+        self.blocks.load(blocks)
+
+    # Inside
+
+    @property
+    def _total_pages(self) -> int:
+        return sum(end - start for start, end in self._memory) // self._spec.page_size
+
+    def _check_frames(self, pfns: Sequence[int]) -> None:
+        page = self._spec.page_size
+        for pfn in pfns:
+            if not any(start <= pfn * page < end for start, end in self._memory):
+                raise ValueError(f"no frame {pfn:#x}")
+
+    def _check_stacks(self) -> None:
+        if self._spec.arch in self._rules.vmap_stacks:
+            return
+        raise BadInput(
+            f"Linux {format_version(self._spec.kernel)} on {self._spec.arch} has no stacks in vmalloc's space",
+            todo="take them as pages: alloc_pages(order=1)",
+        )
+
+
+def _bits(spec: MachineSpec, rules: PageTableRules) -> EntryBits:
+    found = entry_bits(spec.arch, pae=spec.pae)
+    if spec.arch == "arm64":
+        # A block lacks the bit that tells a page of the lowest level.
+        return replace(found, page=rules.arm64_page, block=rules.arm64_page & ~2, device=rules.arm64_device)
+    if not rules.x86_nx:
+        return replace(found, page=found.page & ~NX, block=found.block & ~NX)
+    return found
+
+
+def _ioremap_max_order(spec: MachineSpec, tables: PageTables, rules: PageTableRules) -> int:
+    """Return IOREMAP_MAX_ORDER: what the highest leaf maps, or 128 pages where nothing larger than a page is mapped."""
+    if rules.huge_ioremap and tables.huge:
+        return max(level.shift for level in tables.levels if level.leaf)
+    return 24 if spec.arch == "arm" else 7 + spec.page_size.bit_length() - 1
