@@ -199,7 +199,8 @@ def _topology(capture: Capture, log: dmesg.BootLog) -> tuple[int, tuple[int, ...
     rows: dict[int, tuple[int, ...]] = {}
     for nid in capture.node_ids():
         for cpu in cpu_list(capture.text_or_none(f"node/node{nid}.cpulist") or ""):
-            node_of[cpu] = nid
+            # Fake nodes share their cpus; a cpu is at home on the first.
+            node_of.setdefault(cpu, nid)
         if distance := capture.text_or_none(f"node/node{nid}.distance"):
             rows[nid] = numbers(distance)
     cpuinfo = capture.text_or_none("proc/cpuinfo") or ""

@@ -21,6 +21,7 @@ from kmemwidgets.sim.zone_sizes import (
     highmem_zones,
     lowmem_end,
     movable_starts,
+    node_distances,
     node_memory,
     rules_for,
     spans_of,
@@ -92,7 +93,7 @@ def predict_boot(spec: MachineSpec, inputs: BootInputs) -> Figures:
         own = [entry for entry in memory if entry.nid == nid]
         if own:
             figures[f"memory of node {nid}"] = _bytes(own[0].start_pfn * size, own[-1].end_pfn * size)
-    lists = build_zonelists(nodes, {entry.nid for entry in memory}, spec.distances, rules_for(spec))
+    lists = build_zonelists(nodes, {entry.nid for entry in memory}, node_distances(spec), rules_for(spec))
     figures["zonelists built"] = len(nodes)
     figures.update({f"fallback order of node {nid}": order for nid, order in lists.items()})
     figures["policy zone"] = _policy_zone(ranges, spans)

@@ -74,6 +74,14 @@ SAME_FILE = (
     "MemFree", "HighFree", "Active(anon)", "Inactive(anon)", "Active(file)", "Inactive(file)",
     "SReclaimable", "SUnreclaim", "KReclaimable",
 )  # fmt: skip
+#: Fields that are the sum of two others; before 2.6.28 lists and slabs are not told apart.
+SUMS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "Active": ("Active(anon)", "Active(file)"),
+        "Inactive": ("Inactive(anon)", "Inactive(file)"),
+        "Slab": ("SReclaimable", "SUnreclaim"),
+    }
+)
 #: Always 0 in kernels that still print them.
 EMPTY = ("NFS_Unstable", "VmallocChunk")
 
@@ -185,9 +193,7 @@ def _predict_set(spec: MachineSpec, entry: MeminfoSet) -> dict[str, int]:
     if entry.vmstat is not None:
         values.update(_from_counters(spec, entry, entry.vmstat))
     else:
-        values["Active"] = given["Active(anon)"] + given["Active(file)"]
-        values["Inactive"] = given["Inactive(anon)"] + given["Inactive(file)"]
-        values["Slab"] = given["SReclaimable"] + given["SUnreclaim"]
+        values.update({field: given[a] + given[b] for field, (a, b) in SUMS.items() if a in given and b in given})
     names = highmem_zones(zone_ranges(spec, node_memory(spec))) if spec.memory else ("HighMem",)
     high = [zone for zone in entry.zones if zone.name in names]
     if any(zone.name == "HighMem" for zone in high):
@@ -227,8 +233,8 @@ def _predict_set(spec: MachineSpec, entry: MeminfoSet) -> dict[str, int]:
 
 def _file_pages(spec: MachineSpec, entry: MeminfoSet) -> int:
     if entry.vmstat is not None:
-        return entry.vmstat["nr_active_file"] + entry.vmstat["nr_inactive_file"]
-    return (entry.given["Active(file)"] + entry.given["Inactive(file)"]) // (spec.page_size >> 10)
+        return entry.vmstat.get("nr_active_file", 0) + entry.vmstat.get("nr_inactive_file", 0)
+    return (entry.given.get("Active(file)", 0) + entry.given.get("Inactive(file)", 0)) // (spec.page_size >> 10)
 
 
 def _from_counters(spec: MachineSpec, entry: MeminfoSet, counters: Mapping[str, int]) -> dict[str, int]:
@@ -240,9 +246,11 @@ def _from_counters(spec: MachineSpec, entry: MeminfoSet, counters: Mapping[str, 
             values[field] = unit * sum(counters.get(name, 0) for name in names)
     huge = unit << arch_constants.huge_page_order(spec.arch, page_size=spec.page_size, pae=spec.pae)
     values.update({field: huge * counters[name] for field, name in HUGE_COUNTERS.items() if name in counters})
-    values["KernelStack"] = counters["nr_kernel_stack"]
+    if "nr_kernel_stack" in counters:
+        values["KernelStack"] = counters["nr_kernel_stack"]
     values["CmaTotal"] = unit * sum(zone.cma or 0 for zone in entry.zones)
-    values["Cached"] = unit * counters["nr_file_pages"] - values.get("SwapCached", 0) - entry.given["Buffers"]
+    if "nr_file_pages" in counters and "Buffers" in entry.given:
+        values["Cached"] = unit * counters["nr_file_pages"] - values.get("SwapCached", 0) - entry.given["Buffers"]
     return values
 
 

@@ -18,6 +18,7 @@ from kmemwidgets.sim.mmzone import Zone
 from kmemwidgets.sim.reserves import WRITABLE, Reserves, ReserveSettings, init_reserves
 from kmemwidgets.sim.rules import mmzone, pcp_size, pick
 from kmemwidgets.sim.zone_sizes import (
+    cpus_by_node,
     movable_starts,
     movable_zone,
     node_memory,
@@ -27,7 +28,7 @@ from kmemwidgets.sim.zone_sizes import (
     zone_ranges,
 )
 
-from .section import Figures, Section
+from .section import AtLeast, Figures, Section
 from .zones import label, recorded_zones
 
 _DEFAULTS = {"watermark_scale_factor": "10", "percpu_pagelist_high_fraction": "0"}
@@ -152,7 +153,7 @@ def predict_reserves(spec: MachineSpec, inputs: ReserveInputs) -> Reserves:
             pageblock_order=pageblock_order(spec),
             movable_zone=movable_zone(zone_ranges(spec, memory)),
             online_cpus=spec.cpus,
-            node_cpus=node_cpus(spec),
+            node_cpus=cpus_by_node(spec),
         ),
         pick(mmzone.ZoneRules, mmzone.TABLE, spec.kernel),
         pick(pcp_size.PcpSizeRules, pcp_size.TABLE, spec.kernel),
@@ -203,14 +204,6 @@ def built_in_thp(spec: MachineSpec, now: str | None) -> str | None:
     return now
 
 
-def node_cpus(spec: MachineSpec) -> dict[int, int]:
-    """Count the cpus of each node."""
-    counts: dict[int, int] = {}
-    for nid in spec.cpu_node or (0,) * spec.cpus:
-        counts[nid] = counts.get(nid, 0) + 1
-    return counts
-
-
 def predict_min_free_kbytes(spec: MachineSpec, inputs: ReserveInputs) -> Figures:
     """Predict the sysctl."""
     return {"vm.min_free_kbytes": predict_reserves(spec, inputs).settings.min_free_kbytes}
@@ -239,7 +232,9 @@ def predict_pcp(spec: MachineSpec, inputs: ReserveInputs) -> Figures:
     """Predict batch and high of every cpu's lists of every populated zone.
 
     Where `high` is tuned it is 0 until the lists are used. A boot uses the highest zone of every node; what lies below
-    is kept for those who can use nothing else, but the first cpu gives back there what boot needs no longer.
+    is kept for those who can use nothing else, but the first cpu gives back there what boot needs no longer. Once used,
+    refills and frees raise it and the vmstat timer brings it down to its least value again (6.12 mm/page_alloc.c,
+    nr_pcp_alloc, nr_pcp_high, decay_pcp_high).
     """
     reserves = predict_reserves(spec, inputs)
     used = {zone.nid: zone.index for zone in reserves.zones if zone.present and zone.name != "Movable"}
@@ -252,7 +247,8 @@ def predict_pcp(spec: MachineSpec, inputs: ReserveInputs) -> Figures:
             untouched = low and not (cpu == 0 and inputs.returned.get((zone.nid, zone.name)))
             where = f"{label(zone.nid, zone.name)} cpu {cpu}"
             figures[f"{where} batch"] = zone.pcp_batch
-            figures[f"{where} high"] = 0 if untouched else zone.pcp_high
+            least = AtLeast(zone.pcp_high) if zone.pcp_high_max > zone.pcp_high else zone.pcp_high
+            figures[f"{where} high"] = 0 if untouched else least
             figures[f"{where} high_min"] = zone.pcp_high
             figures[f"{where} high_max"] = zone.pcp_high_max
     return figures

@@ -22,8 +22,10 @@ from .zone_sizes import (
     NodeMemory,
     ZoneRange,
     all_nodes,
+    cpus_by_node,
     movable_starts,
     movable_zone,
+    node_distances,
     node_memory,
     pageblock_order,
     rules_for,
@@ -99,7 +101,7 @@ def boot(spec: MachineSpec, seed: int = 0) -> Booted:
     reserve_early(memblock, spec, memory, spans)
 
     nodes = all_nodes(spec, memory)
-    order = build_zonelists(nodes, {entry.nid for entry in memory}, spec.distances, rules_for(spec))
+    order = build_zonelists(nodes, {entry.nid for entry in memory}, node_distances(spec), rules_for(spec))
     shift = pageblock_order(spec)
     memmap = MemMap(memory[-1].end_pfn, shift)
     populated = [zone for zone in zones if zone.present]
@@ -210,11 +212,3 @@ def asks_for_shuffle(spec: MachineSpec) -> bool:
         return False
     # Nothing turns it off again (mm/shuffle.c, shuffle_store).
     return any(is_on(value) for value in parameters(spec.cmdline, "page_alloc.shuffle"))
-
-
-def cpus_by_node(spec: MachineSpec) -> dict[int, int]:
-    """Count the cpus of each node."""
-    counts: dict[int, int] = {}
-    for nid in spec.cpu_node or (0,) * spec.cpus:
-        counts[nid] = counts.get(nid, 0) + 1
-    return counts

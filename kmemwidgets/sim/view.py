@@ -24,7 +24,7 @@ from .meminfo import commit_limit, si_mem_available
 from .memmap import IN_USE, ON_PCP, RESERVED
 from .mmzone import Zone
 from .zone_lists import ZoneLists
-from .zone_sizes import NodeMemory
+from .zone_sizes import NodeMemory, node_distances
 from .zonelist import distance
 
 #: Up to so many frames a snapshot holds them all; beyond, ask the machine for its frame_table.
@@ -68,11 +68,12 @@ def snapshot(
 def _nodes(spec: MachineSpec, booted: Booted) -> tuple[NodeInfo, ...]:
     cpu_node = spec.cpu_node or (0,) * spec.cpus
     nodes = sorted({zone.nid for zone in booted.zones})
+    rows = node_distances(spec)
     return tuple(
         NodeInfo(
             nid=nid,
             cpus=tuple(cpu for cpu, home in enumerate(cpu_node) if home == nid),
-            distance=tuple(distance(spec.distances, nid, other) for other in nodes),
+            distance=tuple(distance(rows, nid, other) for other in nodes),
             ranges=tuple((entry.start_pfn, entry.end_pfn) for entry in booted.memory if entry.nid == nid),
             fallback=booted.node_order.get(nid),
         )

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from kmemwidgets import arch as arch_constants
 from kmemwidgets.records import BadInput, MachineSpec
 
-from .cmdline import memparse, options_of, parameter
+from .cmdline import memparse, options_of, parameter, parameters
 from .memmap_option import user_map, without
+from .numa_emulation import FakeNodes, emulate_nodes
 from .rules import pick
 from .rules.boot import TABLE, BootRules
 from .rules.layout import lowmem_limit
+from .zonelist import distance
 
 #: x86: memory between here and there belongs to devices and the firmware, whatever its map says.
 BIOS_BEGIN = 0xA0000
@@ -139,12 +141,7 @@ def _merged(ranges: Sequence[tuple[int, int]], *, touching: bool) -> list[tuple[
 
 def node_memory(spec: MachineSpec) -> list[NodeMemory]:
     """Return whole frames of RAM by node, ascending: what "Early memory node ranges" prints."""
-    size = spec.page_size
-    ranges = [(-(-start // size), end // size) for start, end in usable_memory(spec)]
-    top = max_pfn_limit(spec)
-    ranges = [(start, min(end, top)) for start, end in ranges if start < min(end, top)]
-    if not ranges:
-        raise NoMemoryError("the machine has no memory", todo="describe at least one usable range")
+    ranges = _whole_frames(spec)
     owners = _node_owners(spec)
     found: list[NodeMemory] = []
     for start, end in ranges:
@@ -155,6 +152,42 @@ def node_memory(spec: MachineSpec) -> list[NodeMemory]:
         ]
         found.extend(_join_neighbours(sorted(pieces, key=lambda entry: entry.start_pfn)) or [NodeMemory(0, start, end)])
     return sorted(found, key=lambda entry: entry.start_pfn)
+
+
+def _whole_frames(spec: MachineSpec) -> list[tuple[int, int]]:
+    """Return the frames of RAM that the kernel can use."""
+    size = spec.page_size
+    ranges = [(-(-start // size), end // size) for start, end in usable_memory(spec)]
+    top = max_pfn_limit(spec)
+    ranges = [(start, min(end, top)) for start, end in ranges if start < min(end, top)]
+    if not ranges:
+        raise NoMemoryError("the machine has no memory", todo="describe at least one usable range")
+    return ranges
+
+
+def fake_nodes(spec: MachineSpec) -> FakeNodes | None:
+    """Return the nodes that numa=fake= makes of the physical ones; None where the command line has none."""
+    size = spec.page_size
+    return emulate_nodes(spec, [(start * size, end * size) for start, end in _whole_frames(spec)])
+
+
+def node_distances(spec: MachineSpec) -> tuple[tuple[int, ...], ...]:
+    """Return the rows of the SLIT; fake nodes are as far from each other as the physical ones that they lie on."""
+    fake = fake_nodes(spec)
+    if fake is None or len(spec.distances) == len(fake.physical):
+        return spec.distances
+    return tuple(tuple(distance(spec.distances, a, b) for b in fake.physical) for a in fake.physical)
+
+
+def cpus_by_node(spec: MachineSpec) -> dict[int, int]:
+    """Count the cpus of each node. All fake nodes of a physical one have that one's cpus (numa_add_cpu)."""
+    home = spec.cpu_node or (0,) * spec.cpus
+    fake = fake_nodes(spec)
+    if fake is None:
+        return {nid: home.count(nid) for nid in dict.fromkeys(home)}
+    # A description names physical nodes, a recording fake ones; where both are meant by a number they are the same.
+    real = [nid if nid in fake.physical or nid >= len(fake.physical) else fake.physical[nid] for nid in home]
+    return {nid: real.count(physical) for nid, physical in enumerate(fake.physical) if physical in real}
 
 
 def _join_neighbours(found: list[NodeMemory]) -> list[NodeMemory]:
@@ -173,16 +206,18 @@ def _node_owners(spec: MachineSpec) -> list[tuple[int, int, int, bool]]:
     everything = [(0, 0, 1 << 52, False)]
     if spec.option("CONFIG_NUMA") == "n" or parameter(spec.cmdline, "numa") == "off":
         return everything
+    fake = fake_nodes(spec)
+    nodes = fake.nodes if fake else spec.nodes
     movable_node = parameter(spec.cmdline, "movable_node") is not None
     kernel_nodes = {
         entry.nid
-        for entry in spec.nodes
+        for entry in nodes
         for taken in spec.reserved
         if taken.name in ("kernel", "initrd") and entry.start < taken.end and taken.start < entry.end
     }
     least = rules_for(spec).least_node_bytes if spec.arch.startswith("x86") else 0
     sizes: dict[int, int] = {}
-    for entry in spec.nodes:
+    for entry in nodes:
         sizes[entry.nid] = sizes.get(entry.nid, 0) + entry.end - entry.start
     owners = [
         (
@@ -191,7 +226,7 @@ def _node_owners(spec: MachineSpec) -> list[tuple[int, int, int, bool]]:
             entry.end // spec.page_size,
             entry.hotplug and movable_node and entry.nid not in kernel_nodes,
         )
-        for entry in spec.nodes
+        for entry in nodes
         if sizes[entry.nid] >= least
     ]
     return owners or everything
@@ -254,10 +289,8 @@ def highmem_zones(ranges: Sequence[ZoneRange]) -> tuple[str, ...]:
 def movable_starts(spec: MachineSpec, memory: Sequence[NodeMemory], ranges: Sequence[ZoneRange]) -> dict[int, int]:
     """Return where ZONE_MOVABLE starts on each node that has one (find_zone_movable_pfns_for_nodes).
 
-    Raises
-    ------
-    BadInput
-        For kernelcore=mirror: which memory is mirrored, no description says.
+    With kernelcore=mirror there is none: no firmware map says which memory is mirrored, and where none is the kernel
+    ignores it, and movablecore= with it.
     """
     if "Movable" not in rules_for(spec).zones:
         return {}
@@ -266,7 +299,7 @@ def movable_starts(spec: MachineSpec, memory: Sequence[NodeMemory], ranges: Sequ
         for entry in memory:
             if entry.hotplug:
                 starts[entry.nid] = min(entry.start_pfn, starts.get(entry.nid, entry.start_pfn))
-    else:
+    elif "mirror" not in parameters(spec.cmdline, "kernelcore"):
         starts = _spread_kernelcore(spec, memory, ranges)
     block = 1 << rules_for(spec).max_order
     ends = {entry.nid: entry.end_pfn for entry in memory}
@@ -279,8 +312,6 @@ def _requested(spec: MachineSpec, name: str, total: int) -> int:
     value = parameter(spec.cmdline, name)
     if not value:
         return 0
-    if value.startswith("mirror"):
-        raise BadInput("kernelcore=mirror", todo="give it a size or a percentage; mirrored memory isn't modelled")
     if value.endswith("%"):
         return total * 100 * int(memparse(value)) // 10000
     return memparse(value) // spec.page_size

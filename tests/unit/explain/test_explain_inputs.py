@@ -275,6 +275,19 @@ def test_meminfo_without_a_firmware_map_still_adds_up() -> None:
     assert "proc DirectMap4k" not in figures
 
 
+def test_the_short_meminfo_of_an_old_kernel_is_read() -> None:
+    # Before 2.6.28 there are no lists of anonymous and file pages, and Slab is one number.
+    zone = ZoneInfo(0, "Normal", free=100, min=1, low=1, high=1, present=100_000, managed=100_000)
+    of_proc = MeminfoSet("proc", {"MemFree": 400}, (zone,), None, (0, 0), swap_moves=False)
+    figures = predict_meminfo(MachineSpec(), (of_proc,))
+    assert figures["proc MemTotal"] == 400_000
+    assert "proc Active" not in figures
+    counters = {"nr_free_pages": 100, "nr_slab": 30}
+    at_once = predict_meminfo(MachineSpec(), (replace(of_proc, name="snap", vmstat=counters),))
+    assert at_once["snap MemFree"] == 400
+    assert "snap KernelStack" not in at_once
+
+
 def test_what_the_kernel_refuses_changes_nothing() -> None:
     spec = spec_of()
     refused = inputs(spec, sysctls={"watermark_scale_factor": "5000", "percpu_pagelist_high_fraction": "3"})
