@@ -142,9 +142,10 @@ class Kmalloc:
         """Take pages (kmalloc_large_node)."""
         order = get_order(size, self.page_size)
         if order > self.slub.tunables.highest_order:
-            # The page allocator warns once (WARN_ON_ONCE_GFP) and returns NULL.
-            if not gfp & FLAGS["__GFP_NOWARN"]:
-                self.slub.warn("WARNING: CPU: 0 PID: 0 at mm/page_alloc.c __alloc_pages")
+            # The page allocator warns, once a boot, and returns NULL.
+            said = f"at mm/page_alloc.c {self.rules.refuses}"
+            if not gfp & FLAGS["__GFP_NOWARN"] and not any(line.endswith(said) for line in self.slub.dmesg):
+                self.slub.warn(f"WARNING: CPU: {cpu} PID: 0 {said}")
             return 0
         pfn = self.slub.page_alloc.alloc_pages(gfp | _COMP, order, nid if nid >= 0 else None, cpu)
         if pfn < 0:
@@ -169,9 +170,7 @@ class Kmalloc:
             return
         order = self.large.get(address)
         if order is None:
-            if self.rules.bug_on_bad_pointer:
-                raise KernelBug(f"kernel BUG at mm/slub.c! kfree({address:#x}): page is not compound")
-            raise KernelBug(f"WARNING: at mm/slab_common.c free_large_kmalloc: object pointer: {address:#018x}")
+            raise self.slub.no_slab(address) or KernelBug(self.rules.free_words.format(pointer=address))
         self.slub.page_alloc.free_pages((address - self.slub.page_offset) // self.page_size, order, cpu)
         del self.large[address]
 

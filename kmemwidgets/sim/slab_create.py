@@ -66,7 +66,7 @@ def create(
     unknown = sorted(flags - PERMITTED_FLAGS)
     if unknown or not name or not 0 < size <= KMALLOC_MAX_SIZE or align & (align - 1):
         why = f"unknown flags {', '.join(unknown)}" if unknown else f"name {name!r}, size {size}, align {align}"
-        raise KernelBug(f"kmem_cache_create({name}) failed with error -22: {why}")
+        raise KernelBug(f"{slub.rules.create_function}({name}) failed with error -22: {why}")
     word = slub.tunables.word
     align = calculate_alignment(align, size, slub.cache_line, hwcache="hwcache_align" in flags, word=word)
     flags |= slub.options.debug_flags(name)
@@ -84,7 +84,8 @@ def create(
         return shared
     geometry, flags = geometry_of(slub, name, size, align, flags, ctor=bool(ctor), kmalloc=kmalloc)
     if geometry.order < 0:
-        raise KernelBug(f"kmem_cache_create({name}) failed with error -22: no slab holds {geometry.layout.size} bytes")
+        why = f"no slab holds {geometry.layout.size} bytes"
+        raise KernelBug(f"{slub.rules.create_function}({name}) failed with error -22: {why}")
     cache = KmemCache(
         name, size, align, flags, geometry, ctor=ctor, usersize=usersize, kmalloc=kmalloc, cpus=len(slub.cpu_node),
         nodes=slub.node_ids,
@@ -128,7 +129,7 @@ def destroy(slub: Slub, cache: KmemCache) -> None:
             cache.aliases.pop()
         return
     if objects_in_use(cache):
-        raise KernelBug(f"kmem_cache_destroy {cache.name}: Slab cache still has objects")
+        raise KernelBug(slub.rules.destroy_words.format(name=cache.name))
     slub.kmem_cache_shrink(cache)
     slub.slab_caches.remove(cache)
     if slub.kmem_cache_node is not None:

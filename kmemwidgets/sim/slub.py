@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kmemwidgets.records import SlabCacheInfo
+from kmemwidgets.records import SlabCacheInfo, Version
 
 from . import slab_create, slub_bulk, slub_debug, slub_sheaves
 from .errors import KernelBug
@@ -74,8 +74,10 @@ class Slub:
         Whether slub_debug has found damage (TAINT_BAD_PAGE).
     requests : int
         Requests to debugged caches so far: the clock of the tracks.
-    caller : str
-        Who the tracks say it was.
+    version : tuple of int
+        The kernel's, to name the flags of pages.
+    vmemmap, page_bytes, direct_end : int
+        Where struct pages lie, 0 where that isn't known; the bytes of one; where the direct map ends.
     tracks : dict of int to (Track, Track)
         Who took and who gave back each object of debugged caches.
     dmesg : list of str
@@ -122,7 +124,8 @@ class Slub:
         self.dmesg: list[str] = []
         self.tainted = False
         self.requests = 0
-        self.caller = "kmem_cache_alloc"
+        self.version: Version = (6, 1)
+        self.vmemmap, self.page_bytes, self.direct_end = 0, 64, 1 << 64
         self.tracks: dict[int, tuple[Track | None, Track | None]] = {}
 
     # --- allocation -------------------------------------------------------------------------
@@ -313,7 +316,7 @@ class Slub:
 
     def _free_watched(self, cache: KmemCache, slab: Slab | None, address: int, cpu: int) -> None:
         if slab is None:
-            raise KernelBug(f"BUG: unable to free {address:#x} to {cache.name}: page is not in a slab")
+            raise self.no_slab(address) or KernelBug("virt_to_cache: Object is not a Slab page!")
         if slab.cache is not cache:
             # cache_from_obj: a warning, and the object goes where it belongs.
             self.warn(f"cache_from_obj: Wrong slab cache. {cache.name} but object is from {slab.cache.name}")
@@ -333,6 +336,14 @@ class Slub:
                 self.slab_free(cache, slab, [address], cpu)
         if self.log is not None:
             self.log.note("kmem", "kmem_cache_free", {"ptr": address, "name": cache.name}, cpu)
+
+    def no_slab(self, address: int) -> KernelBug | None:
+        """Return what becomes of a kernel that looks for the struct page of an address outside its direct map."""
+        if self.page_offset <= address < self.direct_end:
+            return None
+        pfn = address - self.page_offset >> self.page_shift
+        page = self.vmemmap + pfn * self.page_bytes & (1 << 8 * self.tunables.word) - 1
+        return KernelBug(f"BUG: unable to handle page fault for address: {page:0{2 * self.tunables.word}x}")
 
     def _refuse(self, cache: KmemCache, slab: Slab, address: int) -> None:
         number = (address - slab.base - cache.layout.red_left_pad) // cache.layout.size

@@ -62,6 +62,7 @@ def slab_allocator(
         seed=seed,
         log=log,
     )
+    slub.version = spec.kernel
     # Sizes of the two structs as 6.1 and 6.12 have them (/sys/kernel/slab/kmem_cache/object_size).
     small = word_size(spec) == 4
     kmem_cache_init(slub, 136 if small else 216, 32 if small else 64)
@@ -96,7 +97,7 @@ def save(slub: Slub) -> tuple[Any, ...]:
         )
         for cache in slub.slab_caches
     )  # fmt: skip
-    rest = (slub.random.state, tuple(slub.dmesg), slub.tainted, slub.requests, slub.caller, tuple(slub.tracks.items()))
+    rest = (slub.random.state, tuple(slub.dmesg), slub.tainted, slub.requests, tuple(slub.tracks.items()))
     return (kept, caches, rest, slub.general.save() if slub.general else ())
 
 
@@ -117,7 +118,7 @@ def load(slub: Slub, saved: tuple[Any, ...]) -> None:
         slabs[pfn] = slab
     for entry in caches:
         _load_cache(entry, slabs)
-    slub.random.state, dmesg, slub.tainted, slub.requests, slub.caller, tracks = rest
+    slub.random.state, dmesg, slub.tainted, slub.requests, tracks = rest
     slub.dmesg = list(dmesg)
     slub.tracks = dict(tracks)
     if slub.general:

@@ -10,7 +10,7 @@ from kmemwidgets.records.slabs import FREE, IN_USE, NEXT, SHEAF
 
 from .slab_cache import PLACES, KmemCache, Slab
 from .slub import Slub
-from .slub_debug import bytes_of, chain_of, slab_at
+from .slub_bytes import bytes_of, chain_of, slab_at
 
 
 def slabs_of(slub: Slub, name: str, most: int = 200) -> tuple[SlabInfo, ...]:

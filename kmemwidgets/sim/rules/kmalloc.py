@@ -28,8 +28,10 @@ class KmallocRules:
         Largest cache, in pages; above it kmalloc takes pages.
     odd_sizes_first : bool
         Whether the caches of 96 and 192 bytes are made before the powers of two.
-    bug_on_bad_pointer : bool
-        Whether kfree of what is neither an object nor large stops the kernel (BUG_ON), or warns and does nothing.
+    free_words : str
+        What is said of kfree of what is neither an object nor large.
+    refuses : str
+        The function that warns of sizes above KMALLOC_MAX_SIZE.
     """
 
     min_size: Callable[[str], int]
@@ -39,7 +41,8 @@ class KmallocRules:
     buckets: tuple[str, ...]
     max_cache_pages: int
     odd_sizes_first: bool
-    bug_on_bad_pointer: bool
+    free_words: str
+    refuses: str
 
 
 _DMA_MINALIGN = {"arm64": 128, "arm": 64}
@@ -108,9 +111,34 @@ TABLE: tuple[Rule, ...] = (
         "odd_sizes_first", (6, 11), True, "96 and 192 bytes come first.",
         "mm/slab_common.c, create_kmalloc_caches", ("recording:6.12",),
     ),
-    Rule("bug_on_bad_pointer", (5, 6), True, "Kfree of a page that is no kmalloc's stops.", "mm/slub.c, kfree"),
     Rule(
-        "bug_on_bad_pointer", (5, 13), False, "Kfree of a page that is no kmalloc's warns.",
+        "free_words", (5, 6), "kernel BUG at mm/slub.c! kfree: the page of {pointer:#x} is not compound",
+        "Kfree of a page that is no kmalloc's stops.", "mm/slub.c, kfree", ("source",),
+    ),
+    Rule(
+        "free_words", (5, 13), "WARNING: at mm/slab_common.c free_large_kmalloc: object pointer: 0x{pointer:016x}",
+        "Kfree of a page that is no kmalloc's warns.", "mm/slab_common.c, free_large_kmalloc", ("source",),
+    ),
+    Rule(
+        "free_words", (6, 15),
+        "WARNING: at mm/slub.c free_large_kmalloc: page dumped because: Not a kmalloc allocation",
+        "Kfree of a page that is no kmalloc's warns, and leaves the page alone.",
         "mm/slub.c, free_large_kmalloc", ("source",),
+    ),
+    Rule(
+        "refuses", (5, 6), "__alloc_pages_nodemask", "Too large an order is warned of once.",
+        "mm/page_alloc.c, __alloc_pages_nodemask", ("source",),
+    ),
+    Rule(
+        "refuses", (5, 13), "__alloc_pages", "Too large an order is warned of once.",
+        "mm/page_alloc.c, __alloc_pages", ("source",),
+    ),
+    Rule(
+        "refuses", (6, 10), "__alloc_pages_noprof", "Too large an order is warned of once.",
+        "mm/page_alloc.c, __alloc_pages_noprof", ("source",),
+    ),
+    Rule(
+        "refuses", (6, 14), "__alloc_frozen_pages_noprof", "Too large an order is warned of once.",
+        "mm/page_alloc.c, __alloc_frozen_pages_noprof", ("source",),
     ),
 )  # fmt: skip

@@ -128,6 +128,22 @@ class SlubRules:
         What lines of a report begin with.
     red_zone_sides : bool
         Whether a report tells the red zone before an object from the one behind it.
+    sections_aligned : bool
+        Whether the bytes in a report stand below each other.
+    taint_letters : int
+        Reasons for which a kernel may be tainted, each with a place in the report's first line.
+    taints_first : bool
+        Whether memory is noted as bad at the beginning of a report or at its end.
+    flags_by_name : bool
+        Whether page flags are told by name.
+    fix_says_what : bool
+        Whether a report says what was restored.
+    warns_of_damage : bool
+        Whether all damage of an object is found at once, and warned of.
+    kmalloc_red_zone : bool
+        Whether what kmalloc gave beyond what it was asked for is a red zone.
+    destroy_words, create_function : str
+        What is said of a cache destroyed with objects left; who says that a cache can't be made.
     option_prefixes : tuple of str
         What an option of the command line may begin with: ``slub`` in ``slub_max_order=``.
     sysfs_calls, sysfs_sheaves : bool
@@ -152,6 +168,15 @@ class SlubRules:
     sheaf_capacity: Callable[[str], int]
     report_prefix: str
     red_zone_sides: bool
+    sections_aligned: bool
+    taint_letters: int
+    taints_first: bool
+    flags_by_name: bool
+    fix_says_what: bool
+    warns_of_damage: bool
+    kmalloc_red_zone: bool
+    destroy_words: str
+    create_function: str
     option_prefixes: tuple[str, ...]
     sysfs_calls: bool
     sysfs_sheaves: bool
@@ -297,6 +322,45 @@ TABLE: tuple[Rule, ...] = (
         "red_zone_sides", (5, 13), True, "A report speaks of the left and the right red zone.",
         "mm/slub.c, check_object", ("source",),
     ),
+    Rule("sections_aligned", (5, 6), False, "Each label of bytes has its own width.", "mm/slub.c, print_trailer",
+         ("source",)),
+    Rule("sections_aligned", (5, 13), True, "All labels of bytes have one width.", "mm/slub.c, print_trailer",
+         ("source",)),
+    Rule("taint_letters", (5, 6), 18, "There are 18 reasons for a tainted kernel.", "kernel/panic.c, taint_flags",
+         ("source",)),
+    Rule("taint_letters", (6, 0), 19, "Tests taint a kernel too.", "kernel/panic.c, taint_flags", ("source",)),
+    Rule("taint_letters", (6, 15), 20, "Talking to firmware past the driver taints too.",
+         "kernel/panic.c, taint_flags", ("source",)),
+    Rule("taints_first", (5, 6), True, "A report begins by tainting the kernel.", "mm/slub.c, slab_bug", ("source",)),
+    Rule("taints_first", (5, 14), False, "A report ends by tainting the kernel.", "mm/slub.c, object_err",
+         ("source",)),
+    Rule("flags_by_name", (5, 6), False, "A report tells page flags as a number.", "mm/slub.c, print_page_info",
+         ("source",)),
+    Rule("flags_by_name", (5, 13), True, "A report tells page flags by name.", "mm/slub.c, print_page_info",
+         ("source",)),
+    Rule("fix_says_what", (5, 6), False, "A report says where bytes were restored.", "mm/slub.c, restore_bytes",
+         ("source",)),
+    Rule("fix_says_what", (5, 14), True, "A report says where which bytes were restored.",
+         "mm/slub.c, restore_bytes", ("source",)),
+    Rule("warns_of_damage", (5, 6), False, "The first damage of an object ends the check.", "mm/slub.c, check_object",
+         ("source",)),
+    Rule("warns_of_damage", (6, 15), True, "All damage of an object is told before it is repaired, with a warning.",
+         "mm/slub.c, check_object", ("source",)),
+    Rule("kmalloc_red_zone", (5, 6), False, "All of kmalloc's object may be written.", "mm/slub.c, init_object",
+         ("source",)),
+    Rule("kmalloc_red_zone", (6, 2), True, "What kmalloc gives beyond what it was asked for is a red zone.",
+         "mm/slub.c, init_object", ("source",)),
+    Rule("destroy_words", (5, 6), "kmem_cache_destroy {name}: Slab cache still has objects",
+         "A cache with objects is not destroyed.", "mm/slab_common.c, kmem_cache_destroy", ("source",)),
+    Rule("destroy_words", (5, 16), "kmem_cache_destroy {name}: Slab cache still has objects when called from 0x0",
+         "A cache with objects is not destroyed, and the caller is named.", "mm/slab_common.c, kmem_cache_destroy",
+         ("source",)),
+    Rule("create_function", (5, 6), "kmem_cache_create", "A cache that can't be made is told of.",
+         "mm/slab_common.c, kmem_cache_create_usercopy", ("source",)),
+    Rule("create_function", (5, 16), "kmem_cache_create_usercopy", "The function that failed names itself.",
+         "mm/slab_common.c, kmem_cache_create_usercopy", ("source",)),
+    Rule("create_function", (6, 12), "__kmem_cache_create_args", "The function that failed names itself.",
+         "mm/slab_common.c, __kmem_cache_create_args", ("source",)),
     Rule("option_prefixes", (5, 6), ("slub",), "Options begin with slub_.", "mm/slub.c, setup_slub_debug"),
     Rule(
         "option_prefixes", (6, 8), ("slab", "slub"), "Options begin with slab_; slub_ still works.",

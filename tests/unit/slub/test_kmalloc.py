@@ -76,13 +76,17 @@ def test_large_requests_take_pages() -> None:
     assert (address - BASE) >> 12 not in slub.page_alloc.out
 
 
-@pytest.mark.parametrize(("kernel", "words"), [((5, 6, 4), "kernel BUG"), ((6, 1, 192), "object pointer")])
+@pytest.mark.parametrize(("kernel", "words"), [
+    ((5, 6, 4), "kernel BUG"), ((6, 1, 192), "object pointer"), ((6, 18), "Not a kmalloc allocation"),
+])  # fmt: skip
 def test_a_wrong_pointer(kernel: tuple[int, ...], words: str) -> None:
     slub = boot(kernel)
     address = slub.kmalloc(10000)
     before = save(slub)
     with pytest.raises(KernelBug, match=words):
         slub.kfree(address + 4096)
+    with pytest.raises(KernelBug, match="BUG: unable to handle page fault for address: "):
+        slub.kfree(0xDEADBEEF)
     with pytest.raises(KernelBug):
         general(slub).ksize(0x1234)
     assert save(slub) == before

@@ -69,6 +69,11 @@ def test_an_object_that_fills_half_a_line(rules: SlabRules, size: int) -> None:
     assert slab_geometry(rules, 16, flags=frozenset({"hwcache_align"}), machine=line).size == size
 
 
+def test_a_descriptor_fills_whole_lines_in_2_4() -> None:
+    assert slab_geometry(OLD, 100).slab_size % 32 == 0
+    assert slab_geometry(NEW, 100).slab_size == 104
+
+
 def test_the_third_argument_is_an_offset_in_2_4_and_an_alignment_in_2_6() -> None:
     assert (slab_geometry(OLD, 100, 64).size, slab_geometry(OLD, 100, 64).colour_off) == (100, 64)
     assert (slab_geometry(NEW, 100, 64).size, slab_geometry(NEW, 100, 64).colour_off) == (128, 64)

@@ -7,7 +7,7 @@ import re
 import pytest
 from slub_kit import boot
 
-from kmemwidgets.sim import slub_debug
+from kmemwidgets.sim import slub_bytes
 from kmemwidgets.sim.errors import KernelBug
 from kmemwidgets.sim.slab_cache import KmemCache
 from kmemwidgets.sim.slub import Slub
@@ -26,7 +26,7 @@ def title(slub: Slub) -> str:
 def test_a_write_past_an_object() -> None:
     slub, cache = debugged()
     address = slub.kmem_cache_alloc(cache)
-    slub_debug.write(slub, address + 50, b"A")
+    slub_bytes.write(slub, address + 50, b"A")
     assert slub.dmesg == [], "nobody looks before the object is freed"
     slub.kmem_cache_free(cache, address)
     assert title(slub) == "BUG things (Not tainted): Right Redzone overwritten"
@@ -50,7 +50,7 @@ def test_a_write_past_an_object() -> None:
 def test_a_write_before_an_object() -> None:
     slub, cache = debugged("FZ")
     address = slub.kmem_cache_alloc(cache)
-    slub_debug.write(slub, address - 2, b"xy")
+    slub_bytes.write(slub, address - 2, b"xy")
     slub.kmem_cache_free(cache, address)
     assert title(slub).endswith("Left Redzone overwritten")
 
@@ -58,7 +58,7 @@ def test_a_write_before_an_object() -> None:
 def test_names_and_prefixes_of_5_6() -> None:
     slub, cache = debugged("FZ", kernel=(5, 6, 4))
     address = slub.kmem_cache_alloc(cache)
-    slub_debug.write(slub, address + 50, b"x")
+    slub_bytes.write(slub, address + 50, b"x")
     slub.kmem_cache_free(cache, address)
     assert title(slub).endswith(": Redzone overwritten")
     assert sum(line.startswith("INFO: ") for line in slub.dmesg) == 3
@@ -69,7 +69,7 @@ def test_use_after_free(offset: int, what: str) -> None:
     slub, cache = debugged("FP")
     address = slub.kmem_cache_alloc(cache)
     slub.kmem_cache_free(cache, address)
-    slub_debug.write(slub, address + offset, b"\x00")
+    slub_bytes.write(slub, address + offset, b"\x00")
     before = slub.slabs[address >> 12]
     again = slub.kmem_cache_alloc(cache)
     assert title(slub) == f"BUG things (Not tainted): {what} overwritten"
@@ -83,7 +83,7 @@ def test_a_link_that_leads_nowhere() -> None:
     slub, cache = debugged("FZ", size=64)
     address = slub.kmem_cache_alloc(cache)
     slub.kmem_cache_free(cache, address)
-    slub_debug.write(slub, address + cache.layout.offset, b"\x01\x02\x03\x04")
+    slub_bytes.write(slub, address + cache.layout.offset, b"\x01\x02\x03\x04")
     slub.kmem_cache_alloc(cache)
     assert title(slub).endswith("Freepointer corrupt")
 
@@ -93,7 +93,7 @@ def test_padding() -> None:
     cache = slub.kmem_cache_create("things", 64, align=64)
     assert cache.layout.size % 64 == 0
     address = slub.kmem_cache_alloc(cache)
-    slub_debug.write(slub, address + cache.layout.size - 1, b"\x00")
+    slub_bytes.write(slub, address + cache.layout.size - 1, b"\x00")
     slub.kmem_cache_free(cache, address)
     assert title(slub).endswith("Object padding overwritten")
 
@@ -122,12 +122,12 @@ def test_bytes_of_an_object_in_its_life() -> None:
     slub, cache = debugged("ZP", size=16)
     address = slub.kmem_cache_alloc(cache)
     layout = cache.layout
-    assert slub_debug.read(slub, address - layout.red_left_pad, 8) == b"\xcc" * 8
-    assert slub_debug.read(slub, address, 16) == b"\x6b" * 15 + b"\xa5"
-    assert slub_debug.read(slub, address + 16, 8) == b"\xcc" * 8
+    assert slub_bytes.read(slub, address - layout.red_left_pad, 8) == b"\xcc" * 8
+    assert slub_bytes.read(slub, address, 16) == b"\x6b" * 15 + b"\xa5"
+    assert slub_bytes.read(slub, address + 16, 8) == b"\xcc" * 8
     slub.kmem_cache_free(cache, address)
-    assert slub_debug.read(slub, address + 16, 8) == b"\xbb" * 8
-    assert slub_debug.stored_link(slub, slub.slabs[address >> 12], address) in {0, *slub.slabs[address >> 12].freelist}
+    assert slub_bytes.read(slub, address + 16, 8) == b"\xbb" * 8
+    assert slub_bytes.stored_link(slub, slub.slabs[address >> 12], address) in {0, *slub.slabs[address >> 12].freelist}
 
 
 def test_kmalloc_keeps_the_size_that_was_asked_for() -> None:
@@ -135,13 +135,13 @@ def test_kmalloc_keeps_the_size_that_was_asked_for() -> None:
     address = slub.kmalloc(50)
     field = slub.find_cache("kmalloc-64").layout.request_size
     assert field is not None
-    assert slub_debug.read(slub, address + field, 4) == (50).to_bytes(4, "little")
+    assert slub_bytes.read(slub, address + field, 4) == (50).to_bytes(4, "little")
 
 
 def test_without_checks_nobody_notices() -> None:
     slub, cache = debugged("Z")
     address = slub.kmem_cache_alloc(cache)
-    slub_debug.write(slub, address + 50, b"A")
+    slub_bytes.write(slub, address + 50, b"A")
     slub.kmem_cache_free(cache, address)
     assert slub.dmesg == []
 
@@ -162,7 +162,7 @@ def test_a_link_overwritten_without_debugging_leads_astray() -> None:
     cache = slub.kmem_cache_create("things", 64, flags={"no_merge"})
     address = slub.kmem_cache_alloc(cache)
     slub.kmem_cache_free(cache, address)
-    slub_debug.write(slub, address, b"\xff" * 64)
+    slub_bytes.write(slub, address, b"\xff" * 64)
     assert slub.kmem_cache_alloc(cache) == address
     with pytest.raises(KernelBug, match="general protection fault"):
         slub.kmem_cache_alloc(cache)
@@ -174,7 +174,7 @@ def test_a_forged_link_hands_out_what_it_names() -> None:
     victim = slub.kmem_cache_alloc(cache)
     address = slub.kmem_cache_alloc(cache)
     slub.kmem_cache_free(cache, address)
-    slub_debug.write(slub, address + cache.layout.offset, victim.to_bytes(8, "little"))
+    slub_bytes.write(slub, address + cache.layout.offset, victim.to_bytes(8, "little"))
     assert [slub.kmem_cache_alloc(cache) for _ in range(2)] == [address, victim]
 
 
@@ -186,19 +186,19 @@ def test_links_are_hardened_with_their_place() -> None:
     slub.kmem_cache_free(cache, b)
     slab = slub.slabs[b >> 12]
     place = b + cache.layout.offset
-    raw = int.from_bytes(slub_debug.read(slub, place, 8), "little")
+    raw = int.from_bytes(slub_bytes.read(slub, place, 8), "little")
     swapped = int.from_bytes(place.to_bytes(8, "little"), "big")
     assert raw == a ^ cache.secret ^ swapped
-    assert slub_debug.stored_link(slub, slab, b) == a
+    assert slub_bytes.stored_link(slub, slab, b) == a
 
 
 def test_a_write_to_nowhere_faults() -> None:
     slub = boot()
     with pytest.raises(KernelBug, match="page fault"):
-        slub_debug.write(slub, 0x1000, b"x")
+        slub_bytes.write(slub, 0x1000, b"x")
     address = slub.kmalloc(64)
     with pytest.raises(ValueError, match="beyond"):
-        slub_debug.write(slub, address, b"x" * 5000)
+        slub_bytes.write(slub, address, b"x" * 5000)
 
 
 def test_o_keeps_the_order_low() -> None:
@@ -206,3 +206,142 @@ def test_o_keeps_the_order_low() -> None:
     assert (plain.layout.size, plain.flags) == (4096, {"sanity_checks"})
     small = boot(cmdline="slub_debug=FZPUO").kmem_cache_create("small", 64)
     assert "poison" in small.flags
+
+
+def report(kernel: tuple[int, ...]) -> list[str]:
+    """Write two bytes behind an object of 16 bytes and free it; addresses in the report begin at 0."""
+    slub, cache = debugged("FZP", size=16, kernel=kernel)
+    address = slub.kmem_cache_alloc(cache)
+    base = slub.slabs[address >> 12].base
+    slub_bytes.write(slub, address + 16, b"AB")
+    slub.kmem_cache_free(cache, address)
+    digits = re.compile(r"[0-9a-f]{16}")
+
+    def near(found: re.Match[str]) -> str:
+        at = int(found[0], 16) - address
+        return f"<{at:+d}>" if abs(at) < 4096 else "<page>" if int(found[0], 16) == base else "<far>"
+
+    return [digits.sub(near, line) for line in slub.dmesg if "fp=" not in line and "=" * 9 not in line]
+
+
+HEAD = "-" * 77
+
+
+def test_the_report_of_5_6() -> None:
+    assert report((5, 6, 4)) == [
+        "BUG things (Not tainted): Redzone overwritten", HEAD, "",
+        "Disabling lock debugging due to kernel taint",
+        report((5, 6, 4))[4], "",
+        f"Redzone <-8>: {'cc ' * 8:<47}  ........",
+        f"Object <+0>: {'6b ' * 15}a5  kkkkkkkkkkkkkkk.",
+        f"Redzone <+16>: {'41 42 ' + 'cc ' * 6:<47}  AB......",
+        f"Padding <+32>: {'5a ' * 8:<47}  ZZZZZZZZ",
+        "FIX things: Restoring 0x<+16>-0x<+17>=0xcc",
+        "FIX things: Object at 0x<+0> not freed",
+    ]  # fmt: skip
+    assert re.fullmatch(r"INFO: 0x<\+16>-0x<\+17> @offset=\d+\. First byte 0x41 instead of 0xcc", report((5, 6, 4))[4])
+
+
+def test_the_report_of_6_1() -> None:
+    lines = report((6, 1, 192))
+    assert lines[0] == "BUG things (Not tainted): Right Redzone overwritten"
+    assert lines[5:8] == [
+        f"Redzone  <-8>: {'cc ' * 8:<47}  ........",
+        f"Object   <+0>: {'6b ' * 15}a5  kkkkkkkkkkkkkkk.",
+        f"Redzone  <+16>: {'41 42 ' + 'cc ' * 6:<47}  AB......",
+    ]
+    assert lines[-3:] == [
+        "Disabling lock debugging due to kernel taint",
+        "FIX things: Restoring Right Redzone 0x<+16>-0x<+17>=0xcc",
+        "FIX things: Object at 0x<+0> not freed",
+    ]
+
+
+def test_the_report_of_6_18() -> None:
+    lines = report((6, 18, 35))
+    assert re.match(r"\[Right Redzone overwritten\] 0x<\+16>-0x<\+17> @offset=\d+\. First byte 0x41", lines[0])
+    assert lines[1] == "BUG things (Not tainted): Object corrupt"
+    assert lines[-5:] == [
+        "Disabling lock debugging due to kernel taint",
+        "------------[ cut here ]------------",
+        "WARNING: CPU: 0 PID: 0 at mm/slub.c object_err",
+        "FIX things: Restoring Right Redzone 0x<+16>-0x<+17>=0xcc",
+        "FIX things: Object at 0x<+0> not freed",
+    ]
+
+
+@pytest.mark.parametrize(("kernel", "repaired"), [((6, 1, 192), 1), ((6, 18, 35), 2)])
+def test_how_much_damage_is_found_at_once(kernel: tuple[int, ...], repaired: int) -> None:
+    slub, cache = debugged("FZ", size=16, kernel=kernel)
+    address = slub.kmem_cache_alloc(cache)
+    slub_bytes.write(slub, address - 1, b"x")
+    slub_bytes.write(slub, address + 16, b"x")
+    slub.kmem_cache_free(cache, address)
+    assert sum("Restoring" in line for line in slub.dmesg) == repaired
+    assert sum(line.startswith("BUG") for line in slub.dmesg) == 1
+
+
+@pytest.mark.parametrize(("kernel", "kept"), [((6, 1, 192), False), ((6, 18, 35), True)])
+def test_whether_padding_keeps_an_object(kernel: tuple[int, ...], kept: bool) -> None:
+    slub, _ = debugged("FP", size=64, kernel=kernel)
+    cache = slub.kmem_cache_create("things", 64, align=64)
+    address = slub.kmem_cache_alloc(cache)
+    slub_bytes.write(slub, address + cache.layout.size - 1, b"\x00")
+    slub.kmem_cache_free(cache, address)
+    assert any("not freed" in line for line in slub.dmesg) == kept
+    assert (address in slub.slabs[address >> 12].freelist) != kept
+
+
+def test_a_link_behind_an_object_is_checked_while_it_is_in_use() -> None:
+    slub, cache = debugged("FP", size=64)
+    address = slub.kmem_cache_alloc(cache)
+    assert cache.layout.offset == 64
+    slub_bytes.write(slub, address + 64, b"\x01\x02\x03\x04")
+    slub.kmem_cache_free(cache, address)
+    assert title(slub).endswith("Freepointer corrupt")
+
+
+@pytest.mark.parametrize(("kernel", "found"), [((6, 1, 192), False), ((6, 12, 117), True)])
+def test_what_kmalloc_gives_beyond_the_request_is_a_red_zone(kernel: tuple[int, ...], found: bool) -> None:
+    slub = boot(kernel, cmdline="slub_debug=FZU,kmalloc-64")
+    address = slub.kmalloc(50)
+    slub_bytes.write(slub, address + 50, b"x")
+    slub.kfree(address)
+    assert any("kmalloc Redzone overwritten" in line for line in slub.dmesg) == found
+    slub.dmesg.clear()
+    again = slub.kmalloc(64)
+    slub_bytes.write(slub, again + 50, b"x" * 14)
+    slub.kfree(again)
+    assert slub.dmesg == []
+
+
+def test_where_a_slabs_struct_lies_and_what_its_page_is() -> None:
+    slub, cache = debugged("FZ", size=1000)
+    slub.vmemmap = 0xFFFFEA0000000000
+    address = slub.kmem_cache_alloc(cache)
+    slab = slub.slabs[address >> 12]
+    slub.kmem_cache_free(cache, address)
+    slub.kmem_cache_free(cache, address)
+    (line,) = [line for line in slub.dmesg if line.startswith("Slab ")]
+    assert line.startswith(f"Slab 0x{0xFFFFEA0000000000 + 64 * slab.pfn:016x} objects=")
+    assert line.endswith(" flags=0x10200(slab|head|node=0)")
+
+
+@pytest.mark.parametrize(
+    ("kernel", "made", "left"),
+    [
+        ((5, 6, 4), "kmem_cache_create", "still has objects"),
+        ((6, 1, 192), "kmem_cache_create_usercopy", "still has objects when called from 0x0"),
+        ((6, 18, 35), "__kmem_cache_create_args", "still has objects when called from 0x0"),
+    ],
+)
+def test_what_is_said_of_caches(kernel: tuple[int, ...], made: str, left: str) -> None:
+    slub = boot(kernel)
+    cache = slub.kmem_cache_create("things", 64, flags={"no_merge"})
+    slub.kmem_cache_alloc(cache)
+    before = save(slub)
+    with pytest.raises(KernelBug, match=rf"kmem_cache_destroy things: Slab cache {left}$"):
+        slub.kmem_cache_destroy(cache)
+    with pytest.raises(KernelBug, match=rf"^{made}\(huge\) failed with error -22"):
+        slub.kmem_cache_create("huge", 5 << 20)
+    assert save(slub) == before
