@@ -1,9 +1,15 @@
-"""What all tests share: how long each folder of them took."""
+"""What all tests share: no deadlines for properties, and how long each folder of tests took."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from typing import Any
+
+from hypothesis import HealthCheck, settings
+
+# A busy machine is slow, and that is no error: no test asserts a time.
+settings.register_profile("kmemwidgets", parent=settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("kmemwidgets")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
