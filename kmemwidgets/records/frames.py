@@ -76,7 +76,7 @@ class FrameInfo:
     owner : str or None
         Who took it: a call site, a cache, a task.
     age : int or None
-        Number of the event that last changed it.
+        Number of the event or command that took it.
     """
 
     pfn: int

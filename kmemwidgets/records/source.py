@@ -63,5 +63,6 @@ class FrameSource(Protocol):
         """Return the frames as they are now. None: not known.
 
         Codes in a memoryview are live: they go on to show the frames as of the last call of
-        this or of `changes`, for as long as the source lives. The palette of a kind stays the same.
+        this or of `changes`, for as long as the source lives. The palette of a kind stays the same, or grows at its
+        end. A source may also tell its kinds without working them out, as ``frame_kinds()``.
         """

@@ -15,6 +15,8 @@ from .pcp import HUGE_LIST
 _LARGE = re.compile(rb"[\x20-\xbf\xc1-\xca\xe1-\xea]")
 #: Codes of `order_table`: 0 for frames that belong to no block, else the order and one more.
 NO_BLOCK = -1
+#: What `Machine.frame_table` takes.
+KINDS = ("flags", "order", "migratetype", "owner", "age")
 #: Above this many frames the tables would take too long.
 MOST_FRAMES = 1 << 25
 

@@ -159,6 +159,18 @@ class History:
         self._now = number if number < len(self.commands) else None
         self.settled = number
 
+    def relive(self, begin: Callable[[int], None]) -> None:
+        """Carry out every command once more and come back; `begin` takes the number of each first, and 0 at last."""
+        now = self.now
+        self.goto(0)
+        for number, entry in enumerate(self.commands.raw, 1):
+            begin(number)
+            self._run((entry,))
+        self._now = None
+        self.settled = len(self.commands.raw)
+        begin(0)
+        self.goto(now)
+
 
 def read_commands(raw: object, verbs: frozenset[str]) -> list[Command]:
     """Check the commands of a saved machine.

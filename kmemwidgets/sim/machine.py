@@ -22,6 +22,7 @@ from kmemwidgets.records import (
 
 from . import boot as boot_steps
 from . import frame_kinds, saving, start_kernel, view
+from .ages import Ages
 from .area_verbs import AreaVerbs
 from .describe import check_spec, describe
 from .events import EventLog
@@ -33,6 +34,7 @@ from .numa_stat import ZONE_NAMES, fast_requests
 from .object_verbs import ObjectVerbs
 from .objects import COMMANDS as OBJECT_COMMANDS
 from .objects import KernelObjects
+from .owners import Owners
 from .page import Page
 from .page_commands import COMMANDS as PAGE_COMMANDS
 from .page_commands import PageCommands
@@ -94,6 +96,8 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
         self.objects = KernelObjects(spec, self.page_alloc, usable_memory(spec), tuple(self._booted.node_order), seed)
         self._frames = Frames(self.page_alloc, [(entry.start_pfn, entry.end_pfn) for entry in self._booted.memory])
         self._frames.look()
+        self._owners = Owners(self._frames, self.objects, self.memblock, spec.page_size)
+        self._ages: Ages | None = None
         self._changes = ChangeLog()
         self._moved = False
         self._looked_at = 0
@@ -200,6 +204,7 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
         """Carry out an allocation that the fast path doesn't know, or not any more."""
         gfp, order, node, cpu = key
         flags = self._gfp(gfp)
+        self._begin()
         pfn = self.page_alloc.alloc_pages(flags, order, self._node(node), cpu)
         known = self._plans.get(node, {}).get(cpu, {}).get(order, {})
         if flags in known:
@@ -258,10 +263,16 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
     def _do(self, name: str, *arguments: Any) -> Any:
         """Carry a command out, take it down, and tell whoever listens."""
         command = (name, arguments)
+        self._begin()
         result = self._run(command)
         self.history.add(command)
         self._tell()
         return result
+
+    def _begin(self) -> None:
+        """Let the next command's blocks be noted as taken by it, where ages are kept."""
+        if self._ages is not None:
+            self._ages.begin(self.now + 1)
 
     def _run(self, command: Command) -> Any:
         name, arguments = command
@@ -343,6 +354,8 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
 
     def _rerun(self, entries: Sequence[Any]) -> None:
         """Carry out commands again, as the log has them."""
+        if self._ages is not None:
+            self._ages.begin(0)
         alloc, free = self.page_alloc.alloc_pages, self.page_alloc.free_pages
         for entry in entries:
             if entry.__class__ is Page:
@@ -394,10 +407,11 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
     def frame_table(self, kind: str = "flags") -> FrameTable | None:
         """Return all frames as they are now. None for a kind that isn't known, or of too many frames.
 
-        The codes of kind "flags" are live; "order" and "migratetype" are worked out for this call.
+        The codes of kind "flags" are live, all others are worked out for this call. Ages are kept from the first
+        time that somebody asks for them: all commands until then are carried out again, and later ones take longer.
         """
+        self._look()
         if kind == "flags":
-            self._look()
             return self._frames.table()
         if self._booted.memmap.max_pfn > frame_kinds.MOST_FRAMES:
             return None
@@ -406,7 +420,26 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
         if kind == "migratetype":
             ranges = [(entry.start_pfn, entry.end_pfn) for entry in self._booted.memory]
             return frame_kinds.migratetype_table(self.page_alloc, ranges)
+        if kind == "owner":
+            return self._owners.table()
+        if kind == "age":
+            return self._known_ages().table(self._frames.codes, self._frames.end_pfn, self.now)
         return None
+
+    def frame_kinds(self) -> tuple[str, ...]:
+        """Return the kinds of `frame_table`."""
+        return ("flags",) if self._booted.memmap.max_pfn > frame_kinds.MOST_FRAMES else frame_kinds.KINDS
+
+    def _known_ages(self) -> Ages:
+        """Return the ages; the first time, carry out again all that was done until now."""
+        if self._ages is None:
+            ages = Ages(self.page_alloc)
+            self.page_alloc.follow_blocks(ages.taken)
+            self.pages.on_move = ages.moved
+            self.history.relive(ages.begin)
+            self._ages = ages
+            self.page_alloc.marks_changed()
+        return self._ages
 
     def frame_histogram(self, start_pfn: int, pfns_per_bin: int, bins: int) -> list[tuple[int, ...]]:
         """Count the frames of each code of `frame_table` in equal parts of a range."""
@@ -438,7 +471,11 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
     def frame(self, pfn: int) -> FrameInfo:
         """Return all that is known of one frame; IndexError where there is none."""
         self._look()
-        return view.frame(self._spec, self._booted, self._frames.table(), pfn)
+        shown = view.frame(self._spec, self._booted, self._frames.table(), pfn)
+        age = None
+        if self._ages and shown.head is not None and (shown.state or "").startswith("in use"):
+            age = self._ages.taken_by(shown.head, self.now) or None
+        return replace(shown, owner=self._owners.of(pfn), age=age)
 
     def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call `callback` after each change; return a function that stops that."""

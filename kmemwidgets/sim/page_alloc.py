@@ -116,12 +116,13 @@ class PageAllocator(FastPath):
         self.numa = NumaStat(self)
         self._log = self.numa.log.append
         self.policy: Callable[[int, int, int], int] | None = None
-        self._unnoted = False
         self.observed_events: Emit | None = None
         self.decisions: Emit | None = None
-        self.on_change: Callable[[int, int], None] | None = None
-        #: What `listen` was last given.
-        self.listeners: tuple[Any, Any, Any, Any] = (None, None, None, None)
+        #: Told of every block that a request takes: pfn and order (`follow_blocks`).
+        self.on_taken: Callable[[int, int], None] | None = None
+        #: What `listen` was last given, and whether every request takes the whole way even so.
+        self.listeners: tuple[Any, Any, Any] = (None, None, None)
+        self._always = self._unnoted = False
         self._starts: list[int] = []
         self._owners: list[ZoneLists] = []
         for live in self.zones:
@@ -225,10 +226,9 @@ class PageAllocator(FastPath):
         self,
         trace: Emit | None = None,
         decide: Emit | None = None,
-        on_change: Callable[[int, int], None] | None = None,
         record: Callable[[tuple[tuple[Any, ...], ...]], None] | None = None,
     ) -> None:
-        """Tell events, decisions and changed blocks (pfn, order) to someone, or to nobody again.
+        """Tell events and decisions to someone, or to nobody again.
 
         Parameters
         ----------
@@ -236,21 +236,26 @@ class PageAllocator(FastPath):
             Takes events that the kernel has tracepoints for.
         decide : callable, optional
             Takes decisions (system ``sim``).
-        on_change : callable, optional
-            Takes pfn and order of every block that changes hands.
         record : callable, optional
             Takes several events and decisions at once; with it requests may go the fast path.
         """
-        self.listeners = (trace, decide, on_change, record)
+        self.listeners = (trace, decide, record)
         self.observed_events = trace
         self.decisions = decide
-        self.on_change = on_change
         for live in self.zones:
             live.free_area.trace = trace
             live.free_area.decide = decide
         self._record = record
-        #: A listener that takes only single events has to be told of each: nothing is noted for the fast path then.
-        self._unnoted = bool((trace or decide or on_change) and (record is None or on_change is not None))
+        self._heed()
+
+    def follow_blocks(self, on_taken: Callable[[int, int], None] | None) -> None:
+        """Tell of every block that a request takes (pfn, order), or of none again."""
+        self.on_taken = on_taken
+        self._heed()
+
+    def _heed(self) -> None:
+        """Note whether someone has to be told of each request by itself: then nothing is noted for the fast path."""
+        self._unnoted = self._always or self.on_taken is not None or (self.observed and self._record is None)
         self.marks_changed()
 
     def use_per_cpu_lists(self, use: bool) -> None:
@@ -263,13 +268,13 @@ class PageAllocator(FastPath):
 
     def take_the_whole_way(self, always: bool) -> None:
         """Let no request take the fast path, because someone wants to hear of each."""
-        self._unnoted = always
-        self.marks_changed()
+        self._always = always
+        self._heed()
 
     @property
     def observed(self) -> bool:
-        """Whether anybody listens: then no request takes the fast path."""
-        return bool(self.observed_events or self.decisions or self.on_change)
+        """Whether anybody listens to events or decisions."""
+        return bool(self.observed_events or self.decisions)
 
     def marks_changed(self) -> None:
         """Forget what was computed from watermarks, reserves, boosts or list sizes."""
@@ -285,8 +290,6 @@ class PageAllocator(FastPath):
         live = self.zones[zone]
         live.free_area.free_boot_range(start_pfn, end_pfn)
         live.nr_free_pages += end_pfn - start_pfn
-        if self.on_change:
-            self.on_change(start_pfn, (end_pfn - start_pfn).bit_length())
         return end_pfn - start_pfn
 
     def shuffle_free_memory(self) -> None:
@@ -378,8 +381,8 @@ class PageAllocator(FastPath):
     def _told(self, pfn: int, order: int, mt: int, gfp: int, cpu: int) -> int:
         if self.observed_events:
             self.observed_events((ALLOC, cpu, pfn, order, mt, gfp))
-        if self.on_change and pfn >= 0:
-            self.on_change(pfn, order)
+        if self.on_taken and pfn >= 0:
+            self.on_taken(pfn, order)
         return pfn
 
     def _plan(self, live: ZoneLists, gfp: int, order: int, nid: int | None, cpu: int, mt: int, highest: int) -> None:
@@ -539,8 +542,6 @@ class PageAllocator(FastPath):
         """Tell whoever listens that a block is freed."""
         if self.observed_events:
             self.observed_events((FREE, cpu, pfn, order))
-        if self.on_change:
-            self.on_change(pfn, order)
 
     # Lists that empty by themselves
 

@@ -30,6 +30,9 @@ def split_page(allocator: PageAllocator, pfn: int, order: int) -> None:
         raise bad_free(allocator.memmap, pfn, order)
     size = 1 << order
     allocator.state[pfn : pfn + size] = bytes((code & 0xF0,)) * size
+    if allocator.on_taken:
+        for page in range(pfn, pfn + size):
+            allocator.on_taken(page, 0)
 
 
 def alloc_pages_exact(allocator: PageAllocator, pages: int, gfp: int, nid: int | None = None, cpu: int = 0) -> int:
@@ -97,8 +100,8 @@ def _bulk_from(allocator: PageAllocator, live: ZoneLists, mt: int, flags: int, c
         if allocator.decisions:
             index = list_index(0, mt)
             allocator.decisions((PCP_TAKE, cpu, live.zone.nid, live.zone.name, index, pfn, pcp.count))
-        if allocator.on_change:
-            allocator.on_change(pfn, 0)
+        if allocator.on_taken:
+            allocator.on_taken(pfn, 0)
         taken.append(pfn)
     pcp.streak = streak
     return taken

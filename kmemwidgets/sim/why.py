@@ -57,6 +57,8 @@ def why(machine: Rerun, version: Version, number: int | None = None) -> tuple[st
     finally:
         allocator.listen(*heard)
         history.goto(now)
+        # A command that replaces undone ones must not take the fast path, which forgets nothing.
+        allocator.marks_changed()
     return tuple(sentences(log.since(0), version, allocator.zone_names))
 
 

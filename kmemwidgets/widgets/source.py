@@ -8,6 +8,9 @@ from typing import Any
 
 from kmemwidgets.records import BadInput, Changes, FrameInfo, FrameSource, FrameTable, Snapshot, Source
 
+#: Kinds of tables of frames.
+FRAME_KINDS = ("flags", "order", "migratetype", "owner", "age")
+
 
 class StaticSource:
     """A source that never changes: a recording, or the text of a file."""
@@ -72,6 +75,14 @@ def frame_table(source: Source, kind: str = "flags") -> FrameTable | None:
         return source.frame_table(kind)
     snapshot = source.snapshot()
     return snapshot.frames if kind == "flags" else snapshot.frame_tables.get(kind)
+
+
+def frame_kinds(source: Source) -> tuple[str, ...]:
+    """Return the kinds of `frame_table` that a source has, without working them out where it can tell."""
+    kinds = getattr(source, "frame_kinds", None)
+    if callable(kinds):
+        return tuple(kinds())
+    return tuple(kind for kind in FRAME_KINDS if frame_table(source, kind) is not None)
 
 
 def as_source(given: object, *, takes: Sequence[str] = (), widget: str = "this widget") -> Source:

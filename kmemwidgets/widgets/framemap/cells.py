@@ -10,8 +10,29 @@ from collections.abc import Sequence
 
 #: Frames that are looked at together; a multiple of every step.
 PIECE = 1 << 20
+#: Entries that are compared together, and told of together.
+_CHUNK, _GRAIN = 1 << 16, 64
 #: Kinds that a byte can tell apart, one bit each.
 _BITS = 8
+
+
+def differences(before: bytes | bytearray | memoryview, after: bytes | bytearray | memoryview) -> list[tuple[int, int]]:
+    """Return where two tables of one length differ, in grains: first entry, number of entries."""
+    old, new = memoryview(before), memoryview(after)
+    found: list[tuple[int, int]] = []
+    for base in range(0, len(new), _CHUNK):
+        one, other = bytes(old[base : base + _CHUNK]), bytes(new[base : base + _CHUNK])
+        if one == other:
+            continue
+        for at in range(0, len(other), _GRAIN):
+            if one[at : at + _GRAIN] == other[at : at + _GRAIN]:
+                continue
+            length = min(_GRAIN, len(other) - at)
+            if found and sum(found[-1]) == base + at:
+                found[-1] = (found[-1][0], found[-1][1] + length)
+            else:
+                found.append((base + at, length))
+    return found
 
 
 def count_codes(codes: bytes | bytearray | memoryview) -> dict[int, int]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from kmemwidgets.records import KPF, FrameTable, flag_names
 
@@ -80,6 +82,15 @@ _USES = (("#e69f00", "#f2bd3d"), ("#0072b2", "#3f9fe6"), ("#00875f", "#32bd92"),
 #: What a table says nothing about.
 _CALM = ("#e9ecef", "#262b31")
 
+#: What is the same kind of frame however a map is coloured, by the label that a table of owners or ages gives it.
+_NAMED: Mapping[str, Kind] = MappingProxyType(
+    {
+        "free": next(kind for kind in FLAG_KINDS if kind.name == "free"),
+        "reserved at boot": next(kind for kind in FLAG_KINDS if kind.name == "reserved"),
+        "no memory here": next(kind for kind in FLAG_KINDS if kind.name == "hole"),
+    }
+)
+
 
 def kind_of_flags(word: int) -> str:
     """Return the kind that a word of /proc/kpageflags means.
@@ -117,12 +128,16 @@ def kinds_of(table: FrameTable) -> tuple[tuple[Kind, ...], bytes]:
     kinds = []
     for code, value in enumerate(table.palette):
         label = table.labels[code] if table.labels else f"{table.kind} {value}"
+        if table.kind in ("owner", "age") and label in _NAMED:
+            kinds.append(_NAMED[label])
+            continue
         if value < 0 or label == "unknown":
             light, dark = _CALM
         elif table.kind == "order":
             light, dark = _ORDERS[min(value, len(_ORDERS) - 1)]
         elif table.kind == "age":
-            step = code * (len(_ORDERS) - 1) // max(1, len(table.palette) - 1)
+            ages = sum(number >= 0 for number in table.palette)
+            step = (code - len(table.palette) + ages) * (len(_ORDERS) - 1) // max(1, ages - 1)
             light, dark = _ORDERS[step]
         else:
             light, dark = _HUES[code % len(_HUES)]

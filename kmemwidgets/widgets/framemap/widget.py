@@ -15,9 +15,9 @@ from kmemwidgets.widgets._assemble import assemble, styles
 from kmemwidgets.widgets._base import HELP, RESET, UNDO, Gesture, KmemWidget
 from kmemwidgets.widgets._words import count, share, size
 from kmemwidgets.widgets.focus import Focus
-from kmemwidgets.widgets.source import frame_table
+from kmemwidgets.widgets.source import frame_kinds, frame_table
 
-from .cells import by_rarity, cells_of, count_codes
+from .cells import by_rarity, cells_of, count_codes, differences
 from .kinds import FLAG_KINDS, Kind, kinds_of, words_of
 from .layout import Layout, lay_out
 from .picture import draw, draw_totals
@@ -116,8 +116,7 @@ class FrameMap(KmemWidget):
     @property
     def tables(self) -> tuple[str, ...]:
         """What `color` takes here; empty where no frame's position is known."""
-        kinds = ("flags", "order", "migratetype", "owner", "age")
-        return tuple(kind for kind in kinds if frame_table(self._source, kind) is not None)
+        return frame_kinds(self._source)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -319,10 +318,18 @@ class FrameMap(KmemWidget):
             self.refresh()
             return
         table, layout = self._sent
-        if not isinstance(table.codes, memoryview):
-            table = self._table() or table
+        frames = changes.ranges
+        if not _is_live(table):
+            # An owner or an age may change where the frame itself does not.
+            now = self._table()
+            if now is None or (now.palette, now.labels) != (table.palette, table.labels):
+                self.refresh()
+                return
+            frames = tuple((table.start_pfn + start, length) for start, length in differences(table.codes, now.codes))
+            table = now
+            self._sent = (table, layout)
         self._seen = changes.seq
-        ranges = list(_cells(changes.ranges, layout))
+        ranges = list(_cells(frames, layout))
         if sum(length for _, length in ranges) * layout.step > _MOST * (layout.end - layout.start):
             self._wire.full({**self.data()}, self._codes(table, layout))
             return
@@ -368,6 +375,11 @@ class FrameMap(KmemWidget):
         if layout is None:
             raise ValueError("positions are unknown here, so there is no map to move over")
         return layout.columns / 2, layout.height / 2, 1.0
+
+
+def _is_live(table: FrameTable) -> bool:
+    """Tell whether a table goes on to show the frames as they change."""
+    return isinstance(table.codes, memoryview) and table.kind == "flags"
 
 
 def _layout(snapshot: Snapshot, table: FrameTable) -> Layout:

@@ -443,7 +443,7 @@ def test_orders_and_types_of_all_frames() -> None:
     assert [orders[page + at] for at in range(8)] == [3] * 8
     assert orders[loose] == 0
     assert orders[1] == -1
-    assert m.frame_table("owner") is None
+    assert m.frame_table("wishes") is None
     assert Machine.boot("server-1t").frame_table("order") is None
 
 

@@ -1,0 +1,103 @@
+"""Who has each frame: worked out when somebody asks, from what the allocators know, so that it costs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kmemwidgets.records import FrameTable
+
+from .frames import FREE, HOLE, KEPT, LRU, PER_CPU, USED, Frames
+from .memblock import Memblock
+from .objects import KernelObjects
+
+#: Codes of frames that are no object's and no area's; the first six in the order of `frames`.
+LABELS = (
+    "free", "alloc_pages", "alloc_pages, movable", "on a per-CPU list", "reserved at boot", "no memory here",
+    "kmalloc, whole pages", "vmalloc", "slab, other caches",
+)  # fmt: skip
+assert tuple(range(6)) == (FREE, USED, LRU, PER_CPU, KEPT, HOLE)
+_LARGE, _AREA, _OTHER_SLABS = 6, 7, 8
+#: As many kinds as a map's byte tells apart, less one.
+MOST_OWNERS = 254
+
+
+class Owners:
+    """The owners of a machine's frames.
+
+    Parameters
+    ----------
+    frames : Frames
+    objects : KernelObjects
+    memblock : Memblock
+        Says what boot took for what.
+    page_size : int
+    """
+
+    def __init__(self, frames: Frames, objects: KernelObjects, memblock: Memblock, page_size: int) -> None:
+        self._frames = frames
+        self._objects = objects
+        self._page_size = page_size
+        self._labels = list(LABELS)
+        self._codes: dict[str, int] = {}
+        self._boot = [
+            (call.start // page_size, -(-call.end // page_size), self._code(f"boot: {call.caller}", KEPT))
+            for call in memblock.calls
+            if call.caller and call.what != "add"
+        ]
+
+    def _code(self, label: str, if_full: int) -> int:
+        """Return the code of an owner; the same as long as the machine lives."""
+        code = self._codes.get(label)
+        if code is None:
+            if len(self._labels) >= MOST_OWNERS:
+                return if_full
+            code = self._codes[label] = len(self._labels)
+            self._labels.append(label)
+        return code
+
+    def table(self) -> FrameTable:
+        """Return every frame's owner, as of the last look at the frames."""
+        end = self._frames.end_pfn
+        codes = bytearray(self._frames.codes[:end])
+        for start, stop, code in self._boot:
+            swap = bytes(code if each == KEPT else each for each in range(256))
+            codes[start:stop] = codes[start:stop].translate(swap)
+        for start, pages, code in self._taken():
+            codes[start : start + pages] = bytes((code,)) * pages
+        return FrameTable(0, bytes(codes[:end]), tuple(range(len(self._labels))), "owner", tuple(self._labels))
+
+    def of(self, pfn: int) -> str:
+        """Return a frame's owner in words, without looking at all others."""
+        code = self._frames.codes[pfn]
+        if code == KEPT:
+            code = next((code for start, stop, code in reversed(self._boot) if start <= pfn < stop), KEPT)
+        slub, area = self._objects.slub, self._objects.area
+        if code == USED and slub is not None:
+            slab = slub.slabs.get((slub.page_offset >> slub.page_shift) + pfn)
+            if slab is not None:
+                return f"slab: {slab.cache.name}"
+            head = self._frames.page_alloc.memmap.head_of(pfn)
+            if slub.general is not None and slub.page_offset + head * self._page_size in slub.general.large:
+                code = _LARGE
+        if code in (USED, LRU) and area is not None:
+            block = ((first, each.order) for each in area.busy.values() for first in each.pfns)
+            if any(first <= pfn < first + (1 << order) for first, order in block):
+                code = _AREA
+        return self._labels[code]
+
+    def _taken(self) -> Iterator[tuple[int, int, int]]:
+        """Yield first frame, number of frames and owner of all that slabs, kmalloc and areas have."""
+        slub, area = self._objects.slub, self._objects.area
+        if area is not None:
+            for each in area.busy.values():
+                for pfn in each.pfns:
+                    yield pfn, 1 << each.order, _AREA
+        if slub is None:
+            return
+        # In the order of the caches, so that their codes do not hang on what was made first.
+        codes = {cache.name: self._code(f"slab: {cache.name}", _OTHER_SLABS) for cache in slub.slab_caches}
+        for slab in dict.fromkeys(slub.slabs.values()):
+            yield slab.pfn, 1 << slab.order, codes.get(slab.cache.name, _OTHER_SLABS)
+        if slub.general is not None:
+            for address, order in slub.general.large.items():
+                yield (address - slub.page_offset) // self._page_size, 1 << order, _LARGE
