@@ -1,4 +1,4 @@
-"""What is above the page allocator, as one machine has it: SLUB, kmalloc, vmalloc, high memory.
+"""What is above the page allocator, as one machine has it: SLUB or SLAB, kmalloc, vmalloc, high memory.
 
 They are booted by the first request that needs them, so that the buddy lists of a machine that
 nobody asked for objects are still as the hand-over left them. Caches are named by name, and all
@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from kmemwidgets.records import (
-    BadInput,
     HighmemInfo,
     MachineSpec,
     PageWalk,
@@ -19,16 +18,17 @@ from kmemwidgets.records import (
     SlabInfo,
     SlabObject,
     VmallocArea,
-    format_version,
 )
 
-from . import slub_debug, slub_init, slub_view
+from . import slab24_view, slub_bytes, slub_init, slub_sysfs, slub_view
 from .areas import COMMANDS as AREA_COMMANDS
 from .areas import Areas
 from .highmem import Highmem
-from .kmalloc import Kmalloc
 from .rules.layout import address_space, has_highmem
 from .rules.slub import has_slub
+from .slab24 import Slab24
+from .slab24_init import old_slab_allocator
+from .slab_common import slab_unmergeable
 from .slub import Slub
 from .slub_pages import Pages
 from .vmalloc import Vmalloc
@@ -44,7 +44,7 @@ COMMANDS = frozenset(
 
 
 class KernelObjects:
-    """SLUB, kmalloc, vmalloc and high memory of one machine.
+    """SLUB or SLAB, kmalloc, vmalloc and high memory of one machine.
 
     Parameters
     ----------
@@ -60,7 +60,9 @@ class KernelObjects:
     Attributes
     ----------
     slub : Slub or None
-        None until `kmem_cache_init`.
+        None until `kmem_cache_init`, and in kernels that have SLAB.
+    slab24 : Slab24 or None
+        The SLAB of 2.4 and 2.6.11, None until `kmem_cache_init`.
     space : Areas or None
         The same for vmalloc's space.
     area : Vmalloc or None
@@ -78,6 +80,7 @@ class KernelObjects:
         self._nodes = nodes
         self._seed = seed
         self.slub: Slub | None = None
+        self.slab24: Slab24 | None = None
         self.space: Areas | None = None
         self.area: Vmalloc | None = None
         self.high = Highmem(spec) if spec.arch == "x86_32" and has_highmem(spec) else None
@@ -86,7 +89,7 @@ class KernelObjects:
     @property
     def up(self) -> bool:
         """Whether the slab allocator and vmalloc are there."""
-        return self.slub is not None
+        return self.area is not None
 
     def run(self, name: str, arguments: Sequence[Any]) -> Any:
         """Carry out a command."""
@@ -95,55 +98,59 @@ class KernelObjects:
     # Commands
 
     def kmem_cache_init(self) -> None:
-        """Boot vmalloc, SLUB and kmalloc's caches; nothing where they are there."""
-        if self.slub is not None:
+        """Boot vmalloc, the slab allocator and kmalloc's caches; nothing where they are there."""
+        if self.up:
             return
-        if not has_slub(self._spec.kernel):
-            raise BadInput(
-                f"Linux {format_version(self._spec.kernel)} has the older SLAB, which no machine boots",
-                todo="boot 5.6 or newer for objects; the older SLAB alone is kmemwidgets.sim.slab24",
-            )
         self.space = Areas(self._spec, self._page_alloc, self._memory)
         self.area = self.space.vmalloc_
         offset = self.area.page_offset
-        self.slub = slub_init.slab_allocator(
-            self._spec, self._page_alloc, page_offset=offset, vmalloc=self.area, nodes=self._nodes, seed=self._seed
-        )
+        if has_slub(self._spec.kernel):
+            self.slub = slub_init.slab_allocator(
+                self._spec, self._page_alloc, page_offset=offset, vmalloc=self.area, nodes=self._nodes, seed=self._seed
+            )
+            space = address_space(self._spec, self._memory)
+            self.slub.direct_end = space.direct_end
+            self.slub.vmemmap, self.slub.page_bytes = space.vmemmap, space.page_bytes
+        else:
+            self.slab24 = old_slab_allocator(self._spec, self._page_alloc, page_offset=offset)
 
     def kmem_cache_create(
         self, name: str, size: int, align: int = 0, flags: str = "", ctor: str = "", usersize: int = 0
     ) -> str:
         """Make a cache, or share one; returns the name of the cache that serves."""
         words = [word for word in flags.replace(",", " ").split() if word]
-        return self._slub.kmem_cache_create(name, size, align, words, ctor, usersize).name
+        return str(self._allocator.kmem_cache_create(name, size, align, words, ctor, usersize).name)
 
     def kmem_cache_destroy(self, cache: str) -> None:
         """Take a cache away."""
-        self._slub.kmem_cache_destroy(self._cache(cache))
+        self._allocator.kmem_cache_destroy(self._cache(cache))
 
     def kmem_cache_alloc(self, cache: str, gfp: int, cpu: int = 0) -> int:
         """Take an object; 0 where there are no pages."""
-        return self._slub.kmem_cache_alloc(self._cache(cache), gfp, cpu)
+        return int(self._allocator.kmem_cache_alloc(self._cache(cache), gfp, cpu))
 
     def kmem_cache_free(self, cache: str, address: int, cpu: int = 0) -> None:
         """Give an object back."""
-        self._slub.kmem_cache_free(self._cache(cache), address, cpu)
+        self._allocator.kmem_cache_free(self._cache(cache), address, cpu)
 
     def kmem_cache_shrink(self, cache: str, cpu: int = 0) -> int:
         """Give empty slabs back; returns how many are left."""
-        return self._slub.kmem_cache_shrink(self._cache(cache), cpu)
+        return int(self._allocator.kmem_cache_shrink(self._cache(cache), cpu))
 
     def kmalloc(self, size: int, gfp: int, cpu: int = 0) -> int:
         """Allocate any size; 0 where the kernel refuses."""
-        return self._general.kmalloc(size, gfp, cpu)
+        return int(self._allocator.kmalloc(size, gfp, cpu))
 
     def kfree(self, address: int, cpu: int = 0) -> None:
         """Give back what kmalloc gave."""
-        self._general.kfree(address, cpu)
+        self._allocator.kfree(address, cpu)
 
     def write_memory(self, address: int, data: str) -> None:
         """Write bytes (hexadecimal digits) through a pointer into slab memory, right or wrong."""
-        slub_debug.write(self._slub, address, bytes.fromhex(data))
+        if self.slab24 is not None:
+            self.slab24.write(address, bytes.fromhex(data))
+        else:
+            slub_bytes.write(self._slub, address, bytes.fromhex(data))
 
     def kmap(self, pfn: int) -> int:
         """Give a page an address until `kunmap`; 0 where the caller would sleep until a slot is free."""
@@ -178,8 +185,8 @@ class KernelObjects:
         )
 
     def caches(self) -> tuple[SlabCacheInfo, ...] | None:
-        """Return all caches, None before `kmem_cache_init`."""
-        return None if self.slub is None else tuple(cache.info() for cache in self.slub.slab_caches)
+        """Return all caches in the order of /proc/slabinfo, None before `kmem_cache_init`."""
+        return tuple(self._allocator.caches()) if self.up else None
 
     def areas(self) -> tuple[VmallocArea, ...] | None:
         """Return all areas, freed but unpurged ones last; None before `kmem_cache_init`."""
@@ -191,25 +198,41 @@ class KernelObjects:
 
     def slabs(self, cache: str, most: int = 200) -> tuple[SlabInfo, ...]:
         """Return a cache's slabs, one by one."""
+        if self.slab24 is not None:
+            return slab24_view.slabs_of(self.slab24, cache, most)
         return slub_view.slabs_of(self._slub, cache, most)
 
     def slab_object(self, address: int) -> SlabObject:
         """Return the object at an address with its bytes."""
+        if self.slab24 is not None:
+            return slab24_view.slab_object(self.slab24, address)
         return slub_view.slab_object(self._slub, address)
+
+    def sysfs(self) -> dict[str, dict[str, str]]:
+        """Return what /sys/kernel/slab has: folders, each with its files; nothing where there is SLAB."""
+        if self.slub is None:
+            return {}
+        found: dict[str, dict[str, str]] = {}
+        for cache in self.slub.slab_caches:
+            files = slub_sysfs.sysfs_files(self.slub, cache, self._spec)
+            shared = not slab_unmergeable(cache.mergeable(), merge=self.slub.options.merge)
+            found.update(dict.fromkeys((*((cache.id(),) if shared else ()), cache.name, *cache.aliases), files))
+        return found
 
     @property
     def dmesg(self) -> tuple[str, ...]:
         """What the kernel would have printed about objects and areas."""
-        return (*(self.slub.dmesg if self.slub else ()), *(self.area.dmesg if self.area else ()))
+        return (*self._allocator.dmesg, *self.area.dmesg) if self.area is not None else ()
 
     # Keeping
 
     def save(self) -> tuple[Any, ...]:
         """Return the state: of the allocators (None before `kmem_cache_init`), and of high memory."""
         high = self.high.save() if self.high else None
-        if self.slub is None or self.space is None:
+        if self.space is None:
             return None, high
-        return (self.slub, slub_init.save(self.slub), self.space, self.space.save()), high
+        objects = slub_init.save(self.slub) if self.slub is not None else self._allocator.save()
+        return (self._allocator, objects, self.space, self.space.save()), high
 
     def load(self, saved: tuple[Any, ...] | None) -> None:
         """Go back to a state that `save` returned; None is that of boot."""
@@ -217,11 +240,16 @@ class KernelObjects:
         if self.high:
             self.high.load(high)
         if allocators is None:
-            self.slub = self.space = self.area = None
+            self.slub = self.slab24 = self.space = self.area = None
             return
-        self.slub, objects, self.space, areas = allocators
+        allocator, objects, self.space, areas = allocators
         self.area = self.space.vmalloc_
-        slub_init.load(self.slub, objects)
+        if isinstance(allocator, Slab24):
+            self.slab24 = allocator
+            allocator.load(objects)
+        else:
+            self.slub = allocator
+            slub_init.load(allocator, objects)
         self.space.load(areas)
 
     # Inside
@@ -236,16 +264,18 @@ class KernelObjects:
         return space.page_offset - space.phys_offset + pfn * self._spec.page_size
 
     @property
-    def _slub(self) -> Slub:
-        if self.slub is None:
+    def _allocator(self) -> Any:
+        """SLUB or SLAB: both have the verbs that every kernel has."""
+        found = self.slub or self.slab24
+        if found is None:
             raise ValueError("the slab allocator is not up yet: call kmem_cache_init() first")
-        return self.slub
+        return found
 
     @property
-    def _general(self) -> Kmalloc:
-        general = self._slub.general
-        assert general is not None
-        return general
+    def _slub(self) -> Slub:
+        found = self._allocator
+        assert isinstance(found, Slub)
+        return found
 
     @property
     def _areas(self) -> Areas:
@@ -255,6 +285,6 @@ class KernelObjects:
 
     def _cache(self, name: str) -> Any:
         try:
-            return self._slub.find_cache(name)
+            return self._allocator.find_cache(name)
         except KeyError:
             raise ValueError(f"no cache {name!r}") from None
