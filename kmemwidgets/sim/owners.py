@@ -13,10 +13,10 @@ from .objects import KernelObjects
 #: Codes of frames that are no object's and no area's; the first six in the order of `frames`.
 LABELS = (
     "free", "alloc_pages", "alloc_pages, movable", "on a per-CPU list", "reserved at boot", "no memory here",
-    "kmalloc, whole pages", "vmalloc", "slab, other caches",
+    "kmalloc, whole pages", "vmalloc", "page table", "slab, other caches",
 )  # fmt: skip
 assert tuple(range(6)) == (FREE, USED, LRU, PER_CPU, KEPT, HOLE)
-_LARGE, _AREA, _OTHER_SLABS = 6, 7, 8
+_LARGE, _AREA, _TABLE, _OTHER_SLABS = 6, 7, 8, 9
 #: As many kinds as a map's byte tells apart, less one.
 MOST_OWNERS = 254
 
@@ -71,7 +71,11 @@ class Owners:
         code = self._frames.codes[pfn]
         if code == KEPT:
             code = next((code for start, stop, code in reversed(self._boot) if start <= pfn < stop), KEPT)
-        slub, area = self._objects.slub, self._objects.area
+        slub, slab24, space = self._objects.slub, self._objects.slab24, self._objects.space
+        if code == USED and slab24 is not None:
+            old = slab24.pages.get(slab24.page_offset // self._page_size + pfn)
+            if old is not None:
+                return f"slab: {old.cache.name}"
         if code == USED and slub is not None:
             slab = slub.slabs.get((slub.page_offset >> slub.page_shift) + pfn)
             if slab is not None:
@@ -79,19 +83,34 @@ class Owners:
             head = self._frames.page_alloc.memmap.head_of(pfn)
             if slub.general is not None and slub.page_offset + head * self._page_size in slub.general.large:
                 code = _LARGE
-        if code in (USED, LRU) and area is not None:
-            block = ((first, each.order) for each in area.busy.values() for first in each.pfns)
-            if any(first <= pfn < first + (1 << order) for first, order in block):
+        if code == USED and space is not None:
+            if pfn in space.tables.tables:
+                code = _TABLE
+            elif any(first <= pfn < first + pages for first, pages in self._areas()):
                 code = _AREA
         return self._labels[code]
 
+    def _areas(self) -> Iterator[tuple[int, int]]:
+        """Yield first frame and number of frames of all blocks that vmalloc took; those of vmap are their owner's."""
+        area = self._objects.area
+        for each in area.busy.values() if area is not None else ():
+            if each.owned:
+                for pfn in each.pfns:
+                    yield pfn, 1 << each.order
+
     def _taken(self) -> Iterator[tuple[int, int, int]]:
         """Yield first frame, number of frames and owner of all that slabs, kmalloc and areas have."""
-        slub, area = self._objects.slub, self._objects.area
-        if area is not None:
-            for each in area.busy.values():
-                for pfn in each.pfns:
-                    yield pfn, 1 << each.order, _AREA
+        slub, slab24, space = self._objects.slub, self._objects.slab24, self._objects.space
+        for pfn, pages in self._areas():
+            yield pfn, pages, _AREA
+        if space is not None:
+            for pfn in space.tables.tables:
+                if pfn >= 0:
+                    yield pfn, 1, _TABLE
+        if slab24 is not None:
+            old = {cache.name: self._code(f"slab: {cache.name}", _OTHER_SLABS) for cache in slab24.slab_caches}
+            for each in dict.fromkeys(slab24.pages.values()):
+                yield each.pfn, 1 << each.cache.geometry.order, old.get(each.cache.name, _OTHER_SLABS)
         if slub is None:
             return
         # In the order of the caches, so that their codes do not hang on what was made first.

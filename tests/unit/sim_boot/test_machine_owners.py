@@ -61,6 +61,7 @@ def test_every_frame_has_one_owner() -> None:
         ((large - offset) >> 12) + 7: "kmalloc, whole pages",
         machine.objects.area.busy[area].pfns[3]: "vmalloc",  # type: ignore[union-attr]
         next(pfn for pages in machine.page_alloc.pcp(1, 0).lists for pfn in pages): "on a per-CPU list",
+        max(machine.objects.space.tables.tables): "page table",  # type: ignore[union-attr]
         16 << 8: "boot: kernel image",
         0xA0: "no memory here",
     }
@@ -73,6 +74,26 @@ def test_every_frame_has_one_owner() -> None:
     assert counts["kmalloc, whole pages"] == 8
     free = sum(zone.free or 0 for zone in machine.snapshot().zones)
     assert counts["free"] == free
+
+
+def test_the_older_slab_owns_frames_too() -> None:
+    machine = Machine.boot(arch="x86_32", memory="64M", cpus=1, kernel="2.4")
+    small, large = machine.kmalloc(100), machine.kmalloc(20_000)
+    assert small
+    assert large
+    offset = machine.objects.slab24.page_offset  # type: ignore[union-attr]
+    for address, cache in ((small, "size-128"), (large, "size-32768")):
+        pfn = (address - offset) >> 12
+        assert label_of(machine, "owner", pfn) == machine.frame(pfn).owner == f"slab: {cache}"
+    assert by_label(machine.frame_table("owner"))["slab: size-32768"] == 8
+
+
+def test_pages_that_vmap_maps_stay_their_owners() -> None:
+    machine = Machine.boot(memory="64M", cpus=1)
+    page = machine.alloc_pages("GFP_KERNEL")
+    assert page is not None
+    machine.vmap([page])
+    assert label_of(machine, "owner", page) == machine.frame(page).owner == "alloc_pages"
 
 
 def test_an_owner_keeps_its_code_and_undo_gives_frames_back() -> None:
