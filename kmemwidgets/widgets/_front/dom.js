@@ -23,10 +23,44 @@ function dress(node, attributes, children) {
   return node;
 }
 
-/** Replace all children. */
+/** Replace all children. What had the keyboard has it still, if there is the same at its place. */
 export function fill(node, ...children) {
+  const active = node.getRootNode().activeElement;
+  const way = active && active !== node && node.contains(active) ? wayTo(node, active) : null;
   node.replaceChildren(...children);
+  const next = way?.reduce((at, index) => at?.children[index], node);
+  if (next && next !== next.ownerDocument.activeElement && next.tagName === active.tagName) next.focus({ preventScroll: true });
   return node;
+}
+
+function wayTo(node, inner) {
+  const way = [];
+  for (let at = inner; at !== node; at = at.parentElement) way.unshift([...at.parentElement.children].indexOf(at));
+  return way;
+}
+
+/**
+ * Let a click count whose target is drawn anew between press and release: a browser sends none then. What is there
+ * now gets it if it is the same; else what was pressed, which still knows what it stood for, and what is around it.
+ */
+export function keepClicks(root, signal) {
+  const FAR = 4; // pixels; farther, and it is a drag
+  let pressed = null;
+  const press = (event) => {
+    pressed = event.button === 0 ? { path: event.composedPath(), x: event.clientX, y: event.clientY } : null;
+  };
+  const release = (event) => {
+    const { path = [], x, y } = pressed ?? {};
+    pressed = null;
+    if (!path.length || path[0].isConnected || Math.hypot(event.clientX - x, event.clientY - y) > FAR) return;
+    const now = root.getRootNode().elementFromPoint(event.clientX, event.clientY);
+    const same = now && root.contains(now) && now.isEqualNode(path[0]);
+    for (const node of same ? [now] : [path[0], path.find((each) => each.isConnected)]) {
+      node.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, clientX: event.clientX, clientY: event.clientY }));
+    }
+  };
+  root.addEventListener("pointerdown", press, { signal, capture: true });
+  root.addEventListener("pointerup", release, { signal, capture: true });
 }
 
 /** Call `fn` at the next animation frame, once however often it is asked for. */

@@ -1,7 +1,7 @@
 // What every widget has around its picture: title, buttons, error line, live region,
 // the table of gestures, words explained on hover and on focus.
 
-import { element, fill } from "./dom.js";
+import { element, fill, keepClicks } from "./dom.js";
 import { text } from "./strings.js";
 import { followTheme } from "./theme.js";
 
@@ -42,6 +42,7 @@ export function openShell({ model, el, signal, handlers = {}, onTheme = () => {}
   }
   bindKeys({ root, about, handlers: all, signal });
   bindTerms({ root, about, signal });
+  keepClicks(root, signal);
   followTheme({ root, model, signal, onChange: onTheme });
 
   const showError = () => {

@@ -47,6 +47,9 @@ export function followTheme({ root, model, signal, onChange }) {
   };
   const observer = new MutationObserver(soon);
   observer.observe(document.body, { attributes: true, attributeFilter: OBSERVED });
+  // However long the style sheet takes. The event of a link doesn't bubble.
+  const loaded = (event) => event.target.localName === "link" && look();
+  document.addEventListener("load", loaded, { signal, capture: true });
   model.on("change:theme", look);
   signal.addEventListener("abort", () => {
     observer.disconnect();

@@ -168,7 +168,7 @@ function openView({ model, el, signal, wire }) {
         ? svgElement("path", { d: `M${x(size)} 0 V${CURVE.height}`, class: "kmem-kmalloc-here" })
         : null);
     picture.addEventListener("click", (event) => {
-      const box = picture.getBoundingClientRect();
+      const box = curve.querySelector("svg").getBoundingClientRect();
       set(2 ** (((event.clientX - box.left) / box.width) * Math.log2(largest * 2)));
     });
     fill(curve, picture, element("figcaption", { text: text("kmallocpanel.curve") }));

@@ -57,13 +57,16 @@ function openView({ model, el, signal, wire, focus }) {
     writeList();
     writeCache();
   }, signal);
-  focus.subscribe((place) => {
-    if (place.cache && data && place.cache !== model.get("cache") && data.caches.some(({ name }) => name === place.cache)) {
+  // A view that is new shows what the panel shows; it goes along with what is chosen here from then on.
+  let begun = false;
+  focus.subscribe((place, mine) => {
+    if ((begun || !mine) && place.cache && data && place.cache !== model.get("cache") && data.caches.some(({ name }) => name === place.cache)) {
       put(model, { cache: place.cache });
     }
     chosen = place.address === undefined ? null : BigInt(place.address);
     mark();
   }, signal);
+  begun = true;
 
   function writeList() {
     const rows = JSON.stringify(data.caches);

@@ -8,7 +8,7 @@ from typing import Any
 
 from kmemwidgets.records import FrameTable, NodeInfo, Snapshot, ZoneInfo, format_version
 from kmemwidgets.widgets._words import count, share, size
-from kmemwidgets.widgets.framemap.kinds import FLAG_KINDS, kinds_of
+from kmemwidgets.widgets.framemap.kinds import FLAG_KINDS, Kind, kinds_of
 
 #: Zones from low to high (include/linux/mmzone.h: enum zone_type).
 ZONE_ORDER = ("DMA", "DMA32", "Normal", "HighMem", "Movable", "Device")
@@ -197,9 +197,15 @@ def diagram(snapshot: Snapshot) -> dict[str, Any]:
             }
             for node in nodes_of(snapshot)
         ],
-        "kinds": [[kind.name, kind.label, kind.light, kind.dark] for kind in FLAG_KINDS],
+        "kinds": [[kind.name, kind.label, kind.light, kind.dark] for kind in _kinds(snapshot)],
         "notes": list(snapshot.notes),
     }
+
+
+def _kinds(snapshot: Snapshot) -> Sequence[Kind]:
+    """Return the kinds of frames that `uses` counts: a simulated machine has names of its own for some."""
+    table = snapshot.frames
+    return FLAG_KINDS if table is None or table.kind != "flags" else kinds_of(table)[0]
 
 
 def _zone(zone: ZoneInfo, names: Sequence[str], snapshot: Snapshot) -> dict[str, Any]:

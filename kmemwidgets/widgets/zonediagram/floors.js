@@ -39,7 +39,7 @@ export function drawFloors(stage, data, now, actions) {
 
   drawNodes(svg, chips, data, bands, machine, node, now, actions);
   drawZones(svg, chips, data, own, inNode, node, zone, now, bounds, actions);
-  if (band) drawPages(svg, data, node, zone, now, bounds, actions);
+  if (band) drawPages(svg, stage, data, node, zone, now, bounds, actions);
   if (now.start !== null && band) {
     mark(svg, machine(band.from + now.start - zone.start_pfn), NODE);
     mark(svg, inNode(now.start), ZONE);
@@ -184,10 +184,10 @@ function chip({ label, says, pressed, left, width, top, height, inside, look = "
   });
 }
 
-function drawPages(svg, data, node, zone, now, [left, right], actions) {
+function drawPages(svg, stage, data, node, zone, now, [left, right], actions) {
   const wide = right - left;
   const hit = (event) => {
-    const box = svg.getBoundingClientRect();
+    const box = stage.querySelector("svg").getBoundingClientRect();
     const pieces = Math.min(240, zone.spanned);
     const part = (event.clientX - box.left - left) / wide;
     actions.piece(node, zone, Math.floor(part * pieces));
