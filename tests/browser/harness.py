@@ -15,7 +15,8 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,7 +35,11 @@ FLAGS = (
 #: the third of its own requests when a kernel restarts or a notebook is closed.
 NOT_OURS = ("reading 'schema'", "'filebrowser:open-path' not registered", "Canceled future for")
 
-PATIENCE = 20_000
+#: Milliseconds until a wait is given up. Only patience: a machine may be slow, and what is waited for comes or doesn't.
+PATIENCE = 60_000
+
+expect = playwright_api.expect
+expect.set_options(timeout=PATIENCE)
 
 
 def find_chromium() -> str | None:
@@ -141,13 +146,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 class Watch:
-    """What a page complained about, and what it asked for."""
+    """What a page complained about, what it asked for, and its last words whatever they were."""
 
     def __init__(self, page: Any) -> None:
+        self.page = page
         self.complaints: list[str] = []
-        page.on("console", lambda message: message.type == "error" and self.note(f"console: {message.text}"))
+        self.heard: deque[str] = deque(maxlen=40)
+        page.on("console", self.console)
         page.on("pageerror", lambda error: self.note(f"error: {error}"))
         page.on("request", self.request)
+
+    def console(self, message: Any) -> None:
+        self.heard.append(f"{message.type}: {message.text}")
+        if message.type == "error":
+            self.note(f"console: {message.text}")
 
     def note(self, text: str) -> None:
         if not any(known in text for known in NOT_OURS):
@@ -253,14 +265,49 @@ class Notebook:
 
     def wait_python(self, expression: str, value: str) -> None:
         """Wait until repr(expression) is `value`."""
-        end = time.monotonic() + 20
-        seen = None
-        while time.monotonic() < end:
-            seen = self.python(expression)
-            if seen == value:
-                return
-            self.page.evaluate("() => new Promise(requestAnimationFrame)")
-        raise AssertionError(f"{expression} is {seen}, not {value}")
+        until(self.page, lambda: self.python(expression), value, expression)
+
+
+def until(page: Any, ask: Callable[[], Any], wanted: Any, what: str) -> None:
+    """Ask, a frame of the screen apart, until the answer is the one that is wanted."""
+    end = time.monotonic() + PATIENCE / 1000
+    while (seen := ask()) != wanted:
+        if time.monotonic() > end:
+            raise AssertionError(f"{what} is {seen}, not {wanted}")
+        # A page that nobody sees has no frames.
+        page.evaluate("() => new Promise(done => { requestAnimationFrame(done); setTimeout(done, 100); })")
+
+
+def wait_in(element: Any, true: str, arg: Any = None) -> None:
+    """Wait until the JavaScript function `true`, of an element (a locator) and an argument, is true."""
+    element.page.wait_for_function(f"([element, arg]) => ({true})(element, arg)", arg=[element.element_handle(), arg])
+
+
+def box_of(element: Any) -> dict[str, float]:
+    """Return where an element (a locator) is, once it is on the screen and has come to rest."""
+    element.scroll_into_view_if_needed()
+    box: dict[str, float] = element.evaluate(
+        """async (element) => {
+            const frame = () => new Promise(done => { requestAnimationFrame(done); setTimeout(done, 100); });
+            const read = () => {
+                const { x, y, width, height } = element.getBoundingClientRect();
+                return { x, y, width, height };
+            };
+            for (let before = "", same = 0; same < 3; same += 1) {
+                const now = JSON.stringify(read());
+                if (now !== before) same = 0;
+                before = now;
+                await frame();
+            }
+            return read();
+        }"""
+    )
+    return box
+
+
+def wait_theme(root: Any, name: str) -> None:
+    """Wait until a widget is "light" or "dark"."""
+    wait_in(root, "(root, name) => root.dataset.theme === name", name)
 
 
 class Lab:
@@ -279,8 +326,10 @@ class Lab:
         self.page.evaluate("() => jupyterapp.restored")
         self.page.evaluate("() => jupyterapp.commands.execute('application:toggle-left-area').catch(() => 0)")
 
-    def open(self, name: str, *cells: str) -> Notebook:
-        """Write a notebook, open it, and wait for its kernel."""
+    def open(self, name: str, *cells: str, beside: bool = False) -> Notebook:
+        """Write a notebook, open it, and wait for its kernel; the others are closed, unless it is to be beside them."""
+        if not beside:
+            self.close_all()
         (self.server.root / name).write_text(json.dumps(notebook(*cells)))
         return self.show(name)
 
@@ -297,6 +346,18 @@ class Lab:
             name,
         )
         return Notebook(self.page, name)
+
+    def close_all(self) -> None:
+        """Close all notebooks, and end their kernels."""
+        self.page.evaluate(
+            """async () => {
+                for (const panel of [...jupyterapp.shell.widgets('main')]) {
+                    await panel.context?.save?.();
+                    await panel.sessionContext?.shutdown?.();
+                    panel.close();
+                }
+            }"""
+        )
 
     def run_all(self) -> None:
         """Run all cells of the notebook in front."""
@@ -324,4 +385,16 @@ def lab(lab_session: Lab) -> Iterator[Lab]:
     lab_session.watch.take()
     yield lab_session
     complaints = lab_session.watch.take()
+    assert not complaints, complaints
+
+
+@pytest.fixture
+def apart(browser: Any) -> Iterator[Watch]:
+    """A page in a window of its own, and what is heard of it; fails the test if it complained."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(PATIENCE)
+    watch = Watch(page)
+    yield watch
+    complaints = watch.take()
+    page.close()
     assert not complaints, complaints

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from harness import box_of, expect
 
 MAKE = """
 from kmemwidgets.records import Region, Snapshot
@@ -56,9 +57,7 @@ def test_python_moves_the_map_and_markup_is_text(book):
     book.execute("_ = m.zoom_to('kernel text')")
     out.locator(".kmem-address-trail", has_text="on screen").wait_for()
     out.locator(".kmem-address-card", has_text="The kernel image itself.").wait_for()
-    book.page.wait_for_function(
-        "() => [...document.querySelectorAll('.kmem-address-trail')].some(e => e.textContent.includes('597.3 MiB'))"
-    )
+    out.locator(".kmem-address-trail", has_text="597.3 MiB").wait_for()
 
 
 def test_the_search_finds_addresses_names_and_nothing(book):
@@ -81,18 +80,16 @@ def test_two_machines_share_a_window_and_the_table_lists_all(book):
     out = book.run("m = AddressMap(box, beside=box); m")
     out.locator(".kmem-address-column").nth(1).wait_for()
     rows = out.locator(".kmem-address-table tbody tr")
-    book.wait_python("2 * len(m._spaces[0][1])", str(rows.count()))
+    expect(rows).to_have_count(2 * int(book.python("len(m._spaces[0][1])")))
 
 
 def test_the_wheel_zooms_and_a_drag_moves(book):
     out = book.run("m = AddressMap(box); m.zoom_to('direct map'); m")
     stage = out.locator(".kmem-address-stage")
-    stage.scroll_into_view_if_needed()
-    box = stage.bounding_box()
+    box = box_of(stage)
     before = book.python("m.window")
     book.page.mouse.move(box["x"] + 120, box["y"] + 200)
     book.page.mouse.wheel(0, -400)
-    book.page.wait_for_function("() => true")
     book.wait_python(f"int(m.window[1], 16) < int({before}[1], 16)", "True")
     low = book.python("int(m.window[0], 16)")
     book.page.mouse.down()
@@ -104,9 +101,12 @@ def test_the_wheel_zooms_and_a_drag_moves(book):
 @pytest.mark.parametrize("theme", ["JupyterLab Dark", "JupyterLab Light"])
 def test_the_map_follows_the_theme(book, lab, theme):
     lab.theme(theme)
-    out = book.run("m = AddressMap(box); m")
-    name = "dark" if "Dark" in theme else "light"
-    out.locator(f".kmem-addressmap[data-theme={name}]").wait_for()
+    try:
+        out = book.run("m = AddressMap(box); m")
+        name = "dark" if "Dark" in theme else "light"
+        out.locator(f".kmem-addressmap[data-theme={name}]").wait_for()
+    finally:
+        lab.theme("JupyterLab Light")
 
 
 def test_kmalloc_answers_typing_keys_and_clicks(book):
@@ -150,7 +150,7 @@ def test_vmalloc_areas_are_chosen_filtered_and_marked_off_without_verbs(book):
     book.wait_python("hex(v.focus.address)", "'0xffffc90000008000'")
     out.locator("input[type=search]").fill("stack")
     book.wait_python("v.caller", "'stack'")
-    assert out.locator(".kmem-vmalloc-dim").count() == 2
+    expect(out.locator(".kmem-vmalloc-dim")).to_have_count(2)
     band.focus()
     band.press("Escape")
     book.wait_python("v.caller", "''")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from harness import expect
+
 
 def test_steps_by_key_and_mouse(lab):
     book = lab.open("boot.ipynb", "1")
@@ -23,9 +25,9 @@ def test_steps_by_key_and_mouse(lab):
     listbox.press("PageUp")
     book.wait_python("b.steps[b.step - 1].name", "'mm_core_init: memblock_free_all'")
     rows = out.locator(".kmem-boot-table tbody tr")
-    book.wait_python("len(b.steps[b.step - 1].calls)", str(rows.count()))
+    expect(rows).to_have_count(int(book.python("len(b.steps[b.step - 1].calls)")))
     first = book.python("hex(b.steps[b.step - 1].calls[0].start)").strip("'")
-    assert rows.first.locator("code").inner_text().startswith(first + " ")
+    expect(rows.first.locator("code")).to_contain_text(first + " ")
     out.locator(".kmem-boot-handed").first.wait_for()
     steps.nth(2).click()
     book.wait_python("b.step", "3")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from axe_check import serious
+from harness import expect, wait_in, wait_theme
 
 PANEL = """
 from kmemwidgets.records import *
@@ -30,21 +31,30 @@ def shown(lab_session: Any) -> Any:
 @pytest.fixture
 def panel(lab: Any, shown: Any) -> Any:
     shown.execute("m.reset(); w.order = 0; w.cpu = 0; w.gfp = 'GFP_KERNEL'; w.time = False; w.show_zone(0, 'DMA32')")
-    lab.page.wait_for_function("() => !document.querySelector('.kmem-bp-mine')")
-    return shown.panel.locator(".kmem-buddypanel").first
+    panel = shown.panel.locator(".kmem-buddypanel").first
+    # The start is on the screen, whatever the test before left.
+    wait_in(panel, "panel => !panel.querySelector('.kmem-bp-mine')")
+    wait_in(panel, "panel => panel.querySelector('[data-select=cpu]').value === '0'")
+    wait_drawn(shown, panel)
+    return panel
 
 
 #: Order, migrate type and pfns of each list as they stand on the page, as JSON.
-DRAWN = """wanted => JSON.stringify([...document.querySelectorAll('.kmem-bp-list')].map(list => [
+DRAWN = """(panel, wanted) => JSON.stringify([...panel.querySelectorAll('.kmem-bp-list')].map(list => [
     +list.closest('.kmem-bp-row').dataset.row, list.dataset.type,
     [...list.querySelectorAll('.kmem-bp-block')].map(block => +block.dataset.pfn)])) === wanted"""
 
 
+def wait_drawn(shown: Any, panel: Any) -> None:
+    """Wait until the page shows the lists that Python has."""
+    lists = literal_eval(shown.python("[[r['order'], t, p] for r in w.data()['rows'] for t, n, p in r['lists']]"))
+    assert lists
+    wait_in(panel, DRAWN, json.dumps(lists, separators=(",", ":")))
+
+
 def test_the_lists_are_drawn_in_their_order(lab: Any, shown: Any, panel: Any) -> None:
     shown.execute("for _ in range(3): m.alloc_pages('GFP_KERNEL', 2)")
-    lists = literal_eval(shown.python("[[r['order'], t, p] for r in w.data()['rows'] for t, n, p in r['lists']]"))
-    assert len(lists) > 5
-    lab.page.wait_for_function(DRAWN, arg=json.dumps(lists, separators=(",", ":")))
+    wait_drawn(shown, panel)
 
 
 def test_allocate_and_free_by_mouse(lab: Any, shown: Any, panel: Any) -> None:
@@ -99,20 +109,20 @@ def test_every_key_tells_python(lab: Any, shown: Any, panel: Any) -> None:
 
 
 def test_a_split_flies_unless_less_motion_is_wanted(lab: Any, shown: Any, panel: Any) -> None:
-    count = "() => document.querySelectorAll('.kmem-bp-block').length"
+    count = "panel => panel.querySelectorAll('.kmem-bp-block').length"
     lab.page.evaluate(
         "() => { window.flights = 0; const fly = Element.prototype.animate;"
         " Element.prototype.animate = function (...a) { window.flights += 1; return fly.apply(this, a); }; }"
     )
-    before = lab.page.evaluate(count)
+    before = panel.evaluate(count)
     shown.execute("w.allocate(5)")
-    lab.page.wait_for_function(f"n => ({count})() !== n && window.flights > 3", arg=before)
+    wait_in(panel, f"(panel, n) => ({count})(panel) !== n && window.flights > 3", before)
     lab.page.emulate_media(reduced_motion="reduce")
     try:
         lab.page.evaluate("() => { window.flights = 0; }")
-        before = lab.page.evaluate(count)
+        before = panel.evaluate(count)
         shown.execute("w.free()")
-        lab.page.wait_for_function(f"n => ({count})() !== n", arg=before)
+        wait_in(panel, f"(panel, n) => ({count})(panel) !== n", before)
         assert lab.page.evaluate("() => window.flights") == 0
     finally:
         lab.page.emulate_media(reduced_motion="no-preference")
@@ -122,16 +132,11 @@ def test_what_is_read_is_what_python_says(lab: Any, shown: Any, panel: Any) -> N
     rows = panel.locator(".kmem-bp-row").evaluate_all("rows => rows.map(r => r.getAttribute('aria-label'))")
     assert rows == literal_eval(shown.python("[row['says'] for row in w.data()['rows']]"))
     shown.execute("w.allocate(3)")
-    lab.page.wait_for_function(
-        "() => document.querySelector('.kmem-buddypanel .kmem-live').textContent.includes('pfn')"
-    )
-    assert panel.locator(".kmem-live").inner_text() == literal_eval(shown.python("w.said"))
+    expect(panel.locator(".kmem-live")).to_have_text(literal_eval(shown.python("w.said")))
     shown.execute("from kmemwidgets.widgets.plots import table")
     wanted = literal_eval(shown.python("[cell for row in table(w.plot())['rows'] for cell in row[1:]]"))
-    cells = "[...document.querySelectorAll('.kmem-buddypanel .kmem-chart-table td')].map(cell => cell.textContent)"
-    lab.page.wait_for_function(
-        f"wanted => JSON.stringify({cells}.slice(0, wanted.length)) === JSON.stringify(wanted)", arg=wanted
-    )
+    cells = "[...panel.querySelectorAll('.kmem-chart-table td')].map(cell => cell.textContent)"
+    wait_in(panel, f"(panel, wanted) => JSON.stringify({cells}) === JSON.stringify(wanted)", wanted)
 
 
 def test_a_recording_can_only_be_looked_at(lab: Any, shown: Any, panel: Any) -> None:
@@ -160,11 +165,11 @@ def test_dark_follows_the_page(lab: Any, shown: Any, panel: Any) -> None:
     light = color()
     lab.theme("JupyterLab Dark")
     try:
-        lab.page.wait_for_function("() => document.querySelector('.kmem-buddypanel').dataset.theme === 'dark'")
+        wait_theme(panel, "dark")
         assert color() != light
     finally:
         lab.theme("JupyterLab Light")
-        lab.page.wait_for_function("() => document.querySelector('.kmem-buddypanel').dataset.theme === 'light'")
+        wait_theme(panel, "light")
 
 
 def test_why_here_is_told_in_sentences(lab: Any, shown: Any, panel: Any) -> None:
@@ -186,9 +191,7 @@ def test_axe_finds_nothing_serious(lab: Any, shown: Any, panel: Any, theme: str)
     panel.locator(".kmem-bp-mine").wait_for()
     lab.theme(f"JupyterLab {theme}")
     try:
-        lab.page.wait_for_function(
-            "theme => document.querySelector('.kmem-buddypanel').dataset.theme === theme", arg=theme.lower()
-        )
+        wait_theme(panel, theme.lower())
         panel.locator("[data-gesture='help']").click()
         assert serious(lab.page, panel) == []
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Notebook, Watch
+from harness import PATIENCE, Notebook, Watch, expect
 
 from kmemwidgets.learn.course import Chapter, chapters
 from kmemwidgets.learn.course_copy import copy_course
@@ -36,18 +36,6 @@ def course(server: Any) -> str:
     return "my course"
 
 
-def close_all(page: Any) -> None:
-    page.evaluate(
-        """async () => {
-            for (const panel of [...jupyterapp.shell.widgets('main')]) {
-                await panel.context?.save?.();
-                await panel.sessionContext?.shutdown?.();
-                panel.close();
-            }
-        }"""
-    )
-
-
 @pytest.mark.parametrize("chapter", THERE, ids=lambda chapter: chapter.id)
 def test_a_chapter_opens_and_runs(lab: Any, course: str, chapter: Chapter) -> None:
     book = lab.show(f"{course}/{chapter.file}")
@@ -55,19 +43,18 @@ def test_a_chapter_opens_and_runs(lab: Any, course: str, chapter: Chapter) -> No
     # Before it runs a reader sees what is stored: the pictures, not an error.
     pictures = panel.locator("img[src^='data:image/svg+xml']")
     stored = (COURSE / chapter.file).read_text(encoding="utf-8").count("data:image/svg+xml")
-    assert pictures.count() == stored
+    expect(pictures).to_have_count(stored)
     lab.page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
     lab.run_all()
-    lab.page.wait_for_function(DONE)
+    lab.page.wait_for_function(DONE, timeout=3 * PATIENCE)
     for kind in ("stderr", "error"):
         wrong = panel.locator(f"[data-mime-type='application/vnd.jupyter.{kind}']")
         assert wrong.count() == 0, wrong.first.inner_text()
     assert widgets_of(chapter) > 0, "a chapter without anything to touch"
-    painted = panel.locator("section.kmem")
-    painted.nth(widgets_of(chapter) - 1).wait_for()
-    assert painted.count() == widgets_of(chapter)
-    assert pictures.count() == 0, "each picture has given way to its widget"
-    close_all(lab.page)
+    expect(panel.locator("section.kmem")).to_have_count(widgets_of(chapter))
+    # Each picture has given way to its widget.
+    expect(pictures).to_have_count(0)
+    lab.close_all()
 
 
 @pytest.fixture(scope="module")
@@ -78,17 +65,12 @@ def untouched(server: Any) -> str:
 
 
 @pytest.mark.parametrize("chapter", THERE, ids=lambda chapter: chapter.id)
-def test_notebook_7_runs_a_chapter(server: Any, browser: Any, untouched: str, chapter: Chapter) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    watch = Watch(page)
-    try:
-        path = f"{untouched}/{chapter.file}"
-        book = Notebook.at(page, f"{server.url}/notebooks/{path}", path)
-        page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
-        page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')")
-        page.wait_for_function(DONE)
-        book.panel.locator("section.kmem").nth(widgets_of(chapter) - 1).wait_for()
-        page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-        assert watch.take() == []
-    finally:
-        page.close()
+def test_notebook_7_runs_a_chapter(server: Any, apart: Watch, untouched: str, chapter: Chapter) -> None:
+    page = apart.page
+    path = f"{untouched}/{chapter.file}"
+    book = Notebook.at(page, f"{server.url}/notebooks/{path}", path)
+    page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_function(DONE, timeout=3 * PATIENCE)
+    expect(book.panel.locator("section.kmem")).to_have_count(widgets_of(chapter))
+    page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")

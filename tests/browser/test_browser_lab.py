@@ -47,20 +47,14 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
     process.wait(20)
 
 
-def test_it_opens_the_first_chapter_and_asks_nobody_else(started: tuple[str, Path, Path], browser: Any) -> None:
+def test_it_opens_the_first_chapter_and_asks_nobody_else(started: tuple[str, Path, Path], apart: Watch) -> None:
     url, course, _ = started
     assert (course / "01-your-machine.ipynb").is_file()
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(60_000)
-    watch = Watch(page)
-    try:
-        page.goto(f"{url}/")
-        page.locator(".jp-NotebookPanel h1", has_text="1. Your machine, at a glance").wait_for()
-        page.locator(".jp-NotebookPanel img[src^='data:image/svg+xml']").first.wait_for()
-        assert page.locator(".jp-Dialog").count() == 0
-        assert watch.take() == []
-    finally:
-        page.close()
+    page = apart.page
+    page.goto(f"{url}/")
+    page.locator(".jp-NotebookPanel h1", has_text="1. Your machine, at a glance").wait_for()
+    page.locator(".jp-NotebookPanel img[src^='data:image/svg+xml']").first.wait_for()
+    assert page.locator(".jp-Dialog").count() == 0
 
 
 def test_it_says_that_small_messages_go_out_at_once(started: tuple[str, Path, Path]) -> None:

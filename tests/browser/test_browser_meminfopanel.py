@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from axe_check import serious
+from harness import expect, wait_in, wait_theme
 
 PANEL = """
 from kmemwidgets.records import *
@@ -30,8 +31,10 @@ def shown(lab_session: Any) -> Any:
 @pytest.fixture
 def panel(lab: Any, shown: Any) -> Any:
     shown.execute("w.clear(); w.without_free = False")
-    lab.page.wait_for_function("() => !document.querySelector('.kmem-mi-row.kmem-on')")
-    return shown.panel.locator(".kmem-meminfopanel").first
+    panel = shown.panel.locator(".kmem-meminfopanel").first
+    wait_in(panel, "panel => !panel.querySelector('.kmem-mi-row.kmem-on, .kmem-mi-part.kmem-on')")
+    wait_in(panel, "panel => panel.querySelector('[data-gesture=used]').ariaPressed === 'false'")
+    return panel
 
 
 def areas(panel: Any) -> dict[str, float]:
@@ -54,7 +57,7 @@ def test_markup_is_text(lab: Any, shown: Any, panel: Any) -> None:
     assert panel.locator("img").count() == 0
     panel.locator(".kmem-mi-row", has_text="<img src=x").click()
     shown.wait_python("w.field", "'<img src=x onerror=alert(1)>'")
-    assert "not known here" in panel.locator(".kmem-mi-detail").inner_text()
+    expect(panel.locator(".kmem-mi-detail")).to_contain_text("not known here")
 
 
 def test_clicks_tell_python(lab: Any, shown: Any, panel: Any) -> None:
@@ -64,12 +67,12 @@ def test_clicks_tell_python(lab: Any, shown: Any, panel: Any) -> None:
     shown.wait_python("w.field", "'Slab'")
     panel.locator("[data-gesture='used']").click()
     shown.wait_python("w.without_free", "True")
-    lab.page.wait_for_function("() => !document.querySelector('.kmem-mi-part[data-part=MemFree]')")
+    panel.locator(".kmem-mi-part[data-part=MemFree]").wait_for(state="detached")
     assert sum(areas(panel).values()) > 0
     box = panel.locator(".kmem-mi-search")
     box.fill("anon")
     shown.wait_python("w.search", "'anon'")
-    assert panel.locator(".kmem-mi-row").count() == int(shown.python("len(w.found())"))
+    expect(panel.locator(".kmem-mi-row")).to_have_count(int(shown.python("len(w.found())")))
     box.fill("")
     shown.wait_python("w.search", "''")
 
@@ -99,7 +102,7 @@ def test_what_is_read_is_what_python_says(lab: Any, shown: Any, panel: Any) -> N
     assert worked.text_content() == literal_eval(shown.python("active.worked"))
     assert panel.locator(".kmem-mi-verdict").text_content() == "as printed"
     said = literal_eval(shown.python("f'Active {active.value} kB. {active.field.meaning}'"))
-    assert panel.locator(".kmem-live").inner_text() == said
+    expect(panel.locator(".kmem-live")).to_have_text(said)
     rows = panel.locator(".kmem-mi-row").evaluate_all(
         "rows => rows.map(r => [r.dataset.field, r.children[1].textContent])"
     )
@@ -119,11 +122,11 @@ def test_dark_follows_the_page(lab: Any, shown: Any, panel: Any) -> None:
     light = colors()
     lab.theme("JupyterLab Dark")
     try:
-        lab.page.wait_for_function("() => document.querySelector('.kmem-meminfopanel').dataset.theme === 'dark'")
+        wait_theme(panel, "dark")
         assert all(a != b for a, b in zip(light, colors(), strict=True))
     finally:
         lab.theme("JupyterLab Light")
-        lab.page.wait_for_function("() => document.querySelector('.kmem-meminfopanel').dataset.theme === 'light'")
+        wait_theme(panel, "light")
 
 
 def test_pasted_text(lab: Any, shown: Any, panel: Any) -> None:
@@ -138,9 +141,7 @@ def test_axe_finds_nothing_serious(lab: Any, shown: Any, panel: Any, theme: str)
     panel.locator(".kmem-mi-worked").wait_for()
     lab.theme(f"JupyterLab {theme}")
     try:
-        lab.page.wait_for_function(
-            "theme => document.querySelector('.kmem-meminfopanel').dataset.theme === theme", arg=theme.lower()
-        )
+        wait_theme(panel, theme.lower())
         panel.locator("[data-gesture='help']").click()
         assert serious(lab.page, panel) == []
     finally:

@@ -6,14 +6,13 @@ Each key of each gesture table, two views, both themes at two widths, a second d
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
+from axe_check import serious
+from harness import box_of, wait_in
 
 from kmemwidgets.widgets import AddressMap, BootTimeline, HighmemPanel, KmallocPanel, SlabPanel, VmallocPanel
-
-AXE = Path(__file__).parents[1] / "data" / "axe" / "axe.min.js"
 
 SETUP = """
 from kmemwidgets import *
@@ -135,6 +134,11 @@ PANELS = {
 }  # fmt: skip
 
 
+#: Whether each drawing has its place's width.
+WIDE_ENOUGH = """root => [...root.querySelectorAll('svg[width]')].every(svg =>
+    svg.getBoundingClientRect().width >= Math.min(svg.parentElement.clientWidth - 8, 540))"""
+
+
 @pytest.fixture(scope="module")
 def opened(lab_session: Any) -> Any:
     book = lab_session.open("panels.ipynb", "")
@@ -192,24 +196,13 @@ def test_both_themes_and_widths(book: Any, lab: Any, theme: str, width: int) -> 
     try:
         lab.theme(theme)
         dark = "dark" if "Dark" in theme else "light"
-        # Not add_script_tag: JupyterLab's require.js would take the script for a module.
-        lab.page.evaluate(
-            "source => { const define = undefined; const module = undefined; eval(source) }", AXE.read_text()
-        )
         for name in PANELS:
             root = root_of(book, name)
             root.and_(lab.page.locator(f"[data-theme={dark}]")).wait_for()
-            found = root.evaluate("async root => (await axe.run(root)).violations")
-            serious = [
-                (each["id"], [node["html"][:160] for node in each["nodes"]][:3])
-                for each in found
-                if each["impact"] in ("serious", "critical")
-            ]
-            assert serious == [], name
-            assert root.evaluate("root => root.scrollWidth - root.clientWidth") == 0, name
-            for drawing in root.locator("svg[width]").all():
-                least = "svg => Math.min(svg.parentElement.clientWidth - 8, 540) - svg.getBoundingClientRect().width"
-                assert drawing.evaluate(least) <= 0, name
+            # After the size has come through to what is drawn.
+            wait_in(root, "root => root.scrollWidth === root.clientWidth")
+            wait_in(root, WIDE_ENOUGH)
+            assert serious(lab.page, root) == [], name
     finally:
         lab.page.set_viewport_size({"width": 1280, "height": 900})
         lab.theme("JupyterLab Light")
@@ -243,7 +236,7 @@ def test_device_pixel_ratio_of_two(book: Any, lab: Any) -> None:
         for name in PANELS:
             root = root_of(book, name)
             assert root.locator("canvas").count() == 0
-            assert root.evaluate("root => root.clientWidth") == before[name]
+            wait_in(root, "(root, width) => root.clientWidth === width", before[name])
     finally:
         session.send("Emulation.clearDeviceMetricsOverride")
         session.detach()
@@ -254,8 +247,7 @@ def test_high_memory_by_mouse(book: Any, lab: Any) -> None:
     book.execute("high.reset(); h.pick(h.ram.first_high)")
     root = root_of(book, "high")
     svg = root.locator(".kmem-high-stage svg")
-    svg.scroll_into_view_if_needed()
-    box = svg.bounding_box()
+    box = box_of(svg)
     lab.page.mouse.click(box["x"] + 40, box["y"] + 24)
     book.wait_python("h.pfn > h.ram.end - 4000", "True")
     for gesture, asked, value in (

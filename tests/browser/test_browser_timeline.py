@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from axe_check import serious
+from harness import box_of, expect, wait_in, wait_theme
 
 LINE = """
 from IPython.display import display
@@ -39,8 +40,9 @@ def shown(lab_session: Any) -> Any:
 @pytest.fixture
 def line(lab: Any, shown: Any) -> Any:
     shown.execute("w.pause(); w.speed = 16; w.go_to(0)")
-    lab.page.wait_for_function("() => document.querySelector('.kmem-tl-scrub').value === '0'")
-    return shown.panel.locator(".kmem-timeline").first
+    line = shown.panel.locator(".kmem-timeline").first
+    expect(line.locator(".kmem-tl-scrub")).to_have_value("0")
+    return line
 
 
 def test_buttons_lines_and_scrubber_tell_python(lab: Any, shown: Any, line: Any) -> None:
@@ -49,9 +51,9 @@ def test_buttons_lines_and_scrubber_tell_python(lab: Any, shown: Any, line: Any)
         shown.wait_python("w.position, w.source.now", f"({position}, {position})")
     line.locator(".kmem-tl-line[data-number='5']").click()
     shown.wait_python("w.source.now", "5")
-    box = line.locator(".kmem-tl-scrub").bounding_box()
+    box = box_of(line.locator(".kmem-tl-scrub"))
     lab.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    lab.page.wait_for_function("() => +document.querySelector('.kmem-tl-scrub').value > 49000")
+    wait_in(line.locator(".kmem-tl-scrub"), "scrub => +scrub.value > 49000")
     shown.wait_python("45_000 < w.source.now < 55_000", "True")
     line.locator(".kmem-tl-speed").select_option("256")
     shown.wait_python("w.speed", "256")
@@ -83,29 +85,28 @@ def test_it_plays_and_stops_at_the_end(lab: Any, shown: Any, line: Any) -> None:
     shown.execute("w.go_to(99_900); w.speed = 1024")
     line.locator("[data-gesture='play']").click()
     shown.wait_python("w.source.now, w.playing", "(100000, False)")
-    assert line.locator("[data-gesture='play']").get_attribute("aria-label") == "Play"
+    expect(line.locator("[data-gesture='play']")).to_have_attribute("aria-label", "Play")
 
 
 def test_what_is_linked_follows(lab: Any, shown: Any, line: Any) -> None:
     shown.execute("w.go_to(4)")
     shown.wait_python("f.focus.frame, f.focus.event", "(21, 4)")
     # Of four events one frees again: the map counts three frames in use, then after the next one four.
-    taken = "n => document.querySelector('.kmem-framemap').innerText.match(/kernel \\(other\\)\\s+(\\d+)/)?.[1] === n"
-    lab.page.wait_for_function(taken, arg="3")
+    taken = shown.panel.locator(".kmem-framemap [data-kind=kernel] .kmem-framemap-number")
+    expect(taken).to_have_text("3")
     shown.execute("w.step()")
-    lab.page.wait_for_function(taken, arg="4")
+    expect(taken).to_have_text("4")
     shown.execute("f.focus.at(event=50_000)")
     shown.wait_python("w.source.now", "50000")
-    lab.page.wait_for_function("() => document.querySelector('.kmem-tl-scrub').value === '50000'")
+    expect(line.locator(".kmem-tl-scrub")).to_have_value("50000")
 
 
 def test_what_is_read_is_what_python_says(lab: Any, shown: Any, line: Any) -> None:
     shown.execute("w.go_to(42)")
-    lab.page.wait_for_function("() => document.querySelector('.kmem-timeline .kmem-live').textContent.startsWith('42')")
-    assert line.locator(".kmem-live").text_content() == "42: " + literal_eval(shown.python("w.line(42)"))
+    expect(line.locator(".kmem-live")).to_have_text("42: " + literal_eval(shown.python("w.line(42)")))
     chosen = line.locator(".kmem-tl-line[aria-selected='true'] .kmem-tl-words")
-    assert chosen.text_content() == literal_eval(shown.python("w.line(42)"))
-    assert "<b>task</b>" in chosen.text_content()
+    expect(chosen).to_have_text(literal_eval(shown.python("w.line(42)")))
+    expect(chosen).to_contain_text("<b>task</b>")
     assert line.locator(".kmem-tl-scrub").get_attribute("aria-valuetext") == "42 of 100,000"
     assert "<img src=x onerror=alert(1)>" in line.locator(".kmem-subtitle").inner_text()
     assert line.locator("img").count() == 0
@@ -125,9 +126,8 @@ def test_a_run_is_played_and_two_views_agree(lab: Any, shown: Any, line: Any) ->
     views.nth(1).locator(".kmem-tl-line").first.wait_for()
     views.nth(0).locator("[data-gesture='first']").click()
     shown.wait_python("m.now", "0")
-    lab.page.wait_for_function(
-        "() => [...document.querySelectorAll('.kmem-tl-scrub')].slice(-2).every(s => s.value === '0')"
-    )
+    for i in range(2):
+        expect(views.nth(i).locator(".kmem-tl-scrub")).to_have_value("0")
     views.nth(1).locator("[data-gesture='last']").click()
     shown.wait_python("m.now", "50")
     shown.execute("m.goto(20)")
@@ -154,11 +154,11 @@ def test_dark_follows_the_page(lab: Any, shown: Any, line: Any) -> None:
     light = color()
     lab.theme("JupyterLab Dark")
     try:
-        lab.page.wait_for_function("() => document.querySelector('.kmem-timeline').dataset.theme === 'dark'")
+        wait_theme(line, "dark")
         assert color() != light
     finally:
         lab.theme("JupyterLab Light")
-        lab.page.wait_for_function("() => document.querySelector('.kmem-timeline').dataset.theme === 'light'")
+        wait_theme(line, "light")
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
@@ -167,9 +167,7 @@ def test_axe_finds_nothing_serious(lab: Any, shown: Any, line: Any, theme: str) 
     line.locator(".kmem-tl-line.kmem-on").wait_for()
     lab.theme(f"JupyterLab {theme}")
     try:
-        lab.page.wait_for_function(
-            "theme => document.querySelector('.kmem-timeline').dataset.theme === theme", arg=theme.lower()
-        )
+        wait_theme(line, theme.lower())
         line.locator("[data-gesture='help']").click()
         assert serious(lab.page, line) == []
     finally:

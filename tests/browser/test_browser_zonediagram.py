@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from axe_check import serious
+from harness import expect, wait_in, wait_theme
 
 MACHINE = """
 from dataclasses import replace
@@ -43,8 +44,9 @@ def shown(lab_session: Any) -> Any:
 @pytest.fixture
 def diagram(lab: Any, shown: Any) -> Any:
     shown.execute("w.clear_selection()")
-    lab.page.wait_for_function("() => !document.querySelector('.kmem-zd-chip[aria-pressed=true]')")
-    return shown.panel.locator(".kmem-zonediagram").first
+    diagram = shown.panel.locator(".kmem-zonediagram").first
+    wait_in(diagram, "diagram => !diagram.querySelector('.kmem-zd-chip[aria-pressed=true]')")
+    return diagram
 
 
 def test_floors_are_painted_to_scale(lab: Any, shown: Any, diagram: Any) -> None:
@@ -55,7 +57,7 @@ def test_floors_are_painted_to_scale(lab: Any, shown: Any, diagram: Any) -> None
     band = diagram.locator(".kmem-zd-zoneband").nth(1)
     share = float(level.get_attribute("height")) / float(band.get_attribute("height"))
     assert share == pytest.approx(8000 / 12288, rel=0.01)
-    assert diagram.locator(".kmem-chart-holder .bqplot rect.bar").count() >= 3
+    diagram.locator(".kmem-chart-holder .bqplot rect.bar").nth(2).wait_for(state="attached")
 
 
 def test_markup_in_a_name_is_text(lab: Any, shown: Any, diagram: Any) -> None:
@@ -103,8 +105,8 @@ def test_every_key_tells_python(lab: Any, shown: Any, diagram: Any) -> None:
 def test_what_is_read_aloud_is_what_python_says(lab: Any, shown: Any, diagram: Any) -> None:
     shown.execute("w.select_zone(1, 'DMA32')")
     live = diagram.locator(".kmem-live")
-    lab.page.wait_for_function("() => document.querySelector('.kmem-zonediagram .kmem-live').textContent")
-    assert live.inner_text() == literal_eval(shown.python("w.data()['nodes'][1]['zones'][0]['says']"))
+    expect(live).to_have_text(literal_eval(shown.python("w.data()['nodes'][1]['zones'][0]['says']")))
+    diagram.locator(".kmem-zd-answers").wait_for()
     verdicts = diagram.locator(".kmem-zd-answers tr").evaluate_all(
         "rows => rows.map(r => [r.dataset.gfp, r.querySelector('.kmem-zd-says').textContent])"
     )
@@ -120,7 +122,7 @@ def test_a_word_is_explained_on_focus(lab: Any, shown: Any, diagram: Any) -> Non
     shown.execute("w.select_zone(0, 'DMA')")
     word = diagram.locator(".kmem-zd-figures [data-term='managed']")
     word.focus()
-    assert diagram.locator(".kmem-tip").inner_text() == literal_eval(shown.python("w.terms()['managed']"))
+    expect(diagram.locator(".kmem-tip")).to_have_text(literal_eval(shown.python("w.terms()['managed']")))
 
 
 def test_dark_follows_the_page(lab: Any, shown: Any, diagram: Any) -> None:
@@ -129,14 +131,14 @@ def test_dark_follows_the_page(lab: Any, shown: Any, diagram: Any) -> None:
 
     light = color()
     lab.theme("JupyterLab Dark")
-    lab.page.wait_for_function("() => document.querySelector('.kmem-zonediagram').dataset.theme === 'dark'")
+    wait_theme(diagram, "dark")
     try:
         assert color() != light
         label = diagram.locator(".bqplot text.axislabel").first.evaluate("e => getComputedStyle(e).fill")
         assert label != "rgb(255, 165, 0)"
     finally:
         lab.theme("JupyterLab Light")
-        lab.page.wait_for_function("() => document.querySelector('.kmem-zonediagram').dataset.theme === 'light'")
+        wait_theme(diagram, "light")
 
 
 def test_pasted_zoneinfo_and_a_second_view(lab: Any, shown: Any, diagram: Any) -> None:
@@ -151,7 +153,7 @@ def test_pasted_zoneinfo_and_a_second_view(lab: Any, shown: Any, diagram: Any) -
     output = shown.run("w")
     output.locator(".kmem-zd-chip[data-node='1']").click()
     shown.wait_python("w.focus.node", "1")
-    assert shown.panel.locator(".kmem-zd-chip[data-node='1'][aria-pressed=true]").count() == 2
+    expect(shown.panel.locator(".kmem-zd-chip[data-node='1'][aria-pressed=true]")).to_have_count(2)
 
 
 @pytest.mark.parametrize("theme", ["Light", "Dark"])
@@ -160,9 +162,7 @@ def test_axe_finds_nothing_serious(lab: Any, shown: Any, diagram: Any, theme: st
     diagram.locator(".kmem-zd-answers").wait_for()
     lab.theme(f"JupyterLab {theme}")
     try:
-        lab.page.wait_for_function(
-            "theme => document.querySelector('.kmem-zonediagram').dataset.theme === theme", arg=theme.lower()
-        )
+        wait_theme(diagram, theme.lower())
         diagram.locator("[data-gesture='help']").click()
         assert serious(lab.page, diagram) == []
     finally:
