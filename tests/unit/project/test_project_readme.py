@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from kmemwidgets.cli import COMMANDS
 from kmemwidgets.learn.course import chapters
@@ -60,6 +61,14 @@ def test_the_example_has_ten_lines_and_runs_when_pasted() -> None:
     done = subprocess.run([sys.executable, "-W", "error", "-c", example], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"^\d+ kB free on the recorded machine\nfour frames from pfn 0x[0-9a-f]+$", done.stdout, re.M)
+
+
+def test_the_example_s_last_line_shows_both_widgets() -> None:
+    *before, last = blocks("python")[0].rstrip().splitlines()
+    names: dict[str, Any] = {}
+    exec("\n".join(before), names)
+    shown = eval(last, names)
+    assert [type(widget).__name__ for widget in shown.children] == ["FrameMap", "ZoneDiagram"]
 
 
 def test_the_picture_is_a_picture_with_words() -> None:
