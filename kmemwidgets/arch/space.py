@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AddressArea:
-    """A named range of virtual addresses, `end` exclusive."""
+    """A named range of virtual addresses, `end` exclusive; `says` is what must be known of it besides."""
 
     name: str
     start: int
     end: int
+    says: str = ""
 
     @property
     def size(self) -> int:

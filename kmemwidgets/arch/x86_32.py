@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .space import AddressArea, AddressSpace
 
 FIXADDR_TOP = 0xFFFFF000
 PAGE = 4096
-#: Slots of the fixmap that don't depend on the number of cpus: a hole, debug port, early console, OHCI, local APIC,
-#: 64 I/O APICs, PCI configuration, two for APEI (enum fixed_addresses).
-FIXMAP_SLOTS = 73
+#: Slots of the fixmap before those of short-lived mappings: a hole, debug port, early console, local APIC and 64 I/O
+#: APICs (enum fixed_addresses of a distribution's kernel, which has no early OHCI).
+KMAP_BEGIN = 68
+#: Those that don't depend on the number of cpus: these, PCI configuration, two for APEI.
+FIXMAP_SLOTS = KMAP_BEGIN + 3
 #: Slots for early_ioremap(): 8 of 64 pages, kept within one page table.
 BTMAP_SLOTS = 512
 #: Behind them: a write-protect test and Intel TXT's.
@@ -20,11 +23,34 @@ LATE_SLOTS = 2
 CPU_ENTRY_PAGES = 43
 #: Hole between the direct map and vmalloc.
 VMALLOC_OFFSET = 8 << 20
+#: 2.4: end of the fixmap, and where kmap's slots are, whatever lies between.
+FIXADDR_TOP_24 = 0xFFFFE000
+PKMAP_BASE_24 = 0xFE000000
+#: 2.4: local APIC, eight I/O APICs. 2.6.11: a hole and the vsyscall page before them.
+KMAP_BEGIN_24, KMAP_BEGIN_26 = 9, 11
+#: Both: four for ACPI tables; 2.6.11: one for PCI configuration, and one for a write-protect test below the early ones.
+ACPI_SLOTS = 4
+#: Both: slots that boot uses before ioremap() works.
+BTMAP_SLOTS_OLD = 16
 
 
 @dataclass(frozen=True, slots=True)
 class FixedAreas:
-    """Addresses of the areas at the top of a 32-bit kernel's space."""
+    """Addresses of the areas at the top of a 32-bit kernel's space.
+
+    Attributes
+    ----------
+    fixaddr_top, fixaddr_start : int
+    fixaddr_tot_start : int
+        Start of the slots that only boot uses.
+    cpu_entry_area, ldt_base : int
+        0 where this kernel has none.
+    pkmap_base, last_pkmap : int
+        Start and number of kmap's slots.
+    vmalloc_end : int
+    kmap_begin : int
+        Number of the first slot of the fixmap for short-lived mappings.
+    """
 
     fixaddr_start: int
     fixaddr_tot_start: int
@@ -33,6 +59,57 @@ class FixedAreas:
     pkmap_base: int
     last_pkmap: int
     vmalloc_end: int
+    fixaddr_top: int = FIXADDR_TOP
+    kmap_begin: int = KMAP_BEGIN
+
+
+Areas = Callable[..., FixedAreas]
+
+
+def fixed_areas_24(*, nr_cpus: int, pae: bool, highmem: bool = True, kmap_slots: int = 8) -> FixedAreas:
+    """2.4: fixmap at the top, kmap's slots at 0xfe000000, vmalloc below them (include/asm-i386/fixmap.h, highmem.h)."""
+    slots = KMAP_BEGIN_24 + (kmap_slots * nr_cpus if highmem else 0) + ACPI_SLOTS
+    start = FIXADDR_TOP_24 - slots * PAGE
+    return FixedAreas(
+        fixaddr_start=start,
+        fixaddr_tot_start=start - BTMAP_SLOTS_OLD * PAGE,
+        cpu_entry_area=0,
+        ldt_base=0,
+        pkmap_base=PKMAP_BASE_24,
+        last_pkmap=512 if pae else 1024,
+        vmalloc_end=(PKMAP_BASE_24 if highmem else start) - 2 * PAGE,
+        fixaddr_top=FIXADDR_TOP_24,
+        kmap_begin=KMAP_BEGIN_24,
+    )
+
+
+def fixed_areas_26(*, nr_cpus: int, pae: bool, highmem: bool = True, kmap_slots: int = 13) -> FixedAreas:
+    """2.6.11: kmap's slots lie below the slots that boot uses, wherever those end (include/asm-i386/highmem.h)."""
+    entries = 512 if pae else 1024
+    slots = KMAP_BEGIN_26 + (kmap_slots * nr_cpus if highmem else 0) + ACPI_SLOTS + 1
+    start = FIXADDR_TOP - slots * PAGE
+    boot_start = start - (BTMAP_SLOTS_OLD + 1) * PAGE
+    pkmap = (boot_start - PAGE * (entries + 1)) & -(entries * PAGE)
+    return FixedAreas(
+        fixaddr_start=start,
+        fixaddr_tot_start=boot_start,
+        cpu_entry_area=0,
+        ldt_base=0,
+        pkmap_base=pkmap,
+        last_pkmap=entries,
+        vmalloc_end=(pkmap if highmem else start) - 2 * PAGE,
+        kmap_begin=KMAP_BEGIN_26,
+    )
+
+
+def vmalloc_start_rounded(high_memory: int) -> int:
+    """2.4 and 2.6.11: at least 8 MiB behind the direct map, at a multiple of 8 MiB (include/asm-i386/pgtable.h)."""
+    return (high_memory + 2 * VMALLOC_OFFSET - 1) & -VMALLOC_OFFSET
+
+
+def vmalloc_start(high_memory: int) -> int:
+    """5.6 on: 8 MiB behind the direct map (arch/x86/include/asm/pgtable_32_areas.h)."""
+    return high_memory + VMALLOC_OFFSET
 
 
 def fixed_areas(*, nr_cpus: int, pae: bool, highmem: bool = True, kmap_slots: int = 16) -> FixedAreas:
@@ -70,7 +147,14 @@ def fixed_areas(*, nr_cpus: int, pae: bool, highmem: bool = True, kmap_slots: in
     )
 
 
-def address_space(areas: FixedAreas, *, page_offset: int, lowmem_bytes: int, highmem: bool = True) -> AddressSpace:
+def address_space(
+    areas: FixedAreas,
+    *,
+    page_offset: int,
+    lowmem_bytes: int,
+    highmem: bool = True,
+    vmalloc_from: Callable[[int], int] = vmalloc_start,
+) -> AddressSpace:
     """Lay the address space out.
 
     Parameters
@@ -82,17 +166,22 @@ def address_space(areas: FixedAreas, *, page_offset: int, lowmem_bytes: int, hig
         RAM that has a place in the direct map.
     highmem : bool
         Whether there is a pkmap.
+    vmalloc_from : callable
+        Start of vmalloc from the end of the direct map.
     """
     high_memory = page_offset + lowmem_bytes
     found = [
         AddressArea("user space", 0, page_offset),
         AddressArea("direct map", page_offset, high_memory),
-        AddressArea("vmalloc", high_memory + VMALLOC_OFFSET, areas.vmalloc_end),
-        AddressArea("LDT remap", areas.ldt_base, areas.cpu_entry_area),
-        AddressArea("cpu_entry_area", areas.cpu_entry_area, areas.fixaddr_tot_start),
+        AddressArea("vmalloc", vmalloc_from(high_memory), areas.vmalloc_end),
         AddressArea("early fixmap", areas.fixaddr_tot_start, areas.fixaddr_start),
-        AddressArea("fixmap", areas.fixaddr_start, FIXADDR_TOP),
+        AddressArea("fixmap", areas.fixaddr_start, areas.fixaddr_top),
     ]
+    if areas.ldt_base:
+        found += [
+            AddressArea("LDT remap", areas.ldt_base, areas.cpu_entry_area),
+            AddressArea("cpu_entry_area", areas.cpu_entry_area, areas.fixaddr_tot_start),
+        ]
     if highmem:
         found.append(AddressArea("pkmap", areas.pkmap_base, areas.pkmap_base + areas.last_pkmap * PAGE))
     return AddressSpace(

@@ -18,6 +18,9 @@ FIXADDR_TOP = 0xFFFFFFFFFF7FF000
 #: Slots of the fixmap: down to the vsyscall page, debug port, early console, local APIC, 128 I/O APICs, two of APEI.
 FIXMAP_SLOTS = 512 + 2 + 1 + 128 + 2
 PAGE = 4096
+#: 2.4 and 2.6.11: room for the image, and where vsyscalls lie; what modules may have ends behind them.
+TEXT_SIZE_OLD = 40 << 20
+VSYSCALL_OLD = (0xFFFFFFFFFF600000, 0xFFFFFFFFFFE00000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,4 +126,57 @@ def address_space(
         text_start=START_KERNEL_MAP,
         text_end=modules,
         vmemmap=vmemmap,
+    )
+
+
+def address_space_24() -> AddressSpace:
+    """2.4: three levels for a process, so 512 GiB; the direct map begins a TiB up (Documentation/x86_64/mm.txt)."""
+    return _old_space(
+        user_end=0x0000007FC0000000,
+        # Further entries of the top table as they are needed, as far as addresses are canonical.
+        direct=(0x0000010000000000, 1 << 47),
+        vmalloc=(0xFFFFFF0000000000, 0xFFFFFF8000000000),
+        modules=(0xFFFFFFFFA0000000, 0xFFFFFFFFB0000000),
+        more=(AddressArea("I/O mappings", 0xFFFFFE8000000000, 0xFFFFFF0000000000),),
+    )
+
+
+def address_space_26() -> AddressSpace:
+    """2.6.11: four levels; a direct map of 64 TiB (include/asm-x86_64/page.h, pgtable.h)."""
+    return _old_space(
+        user_end=1 << 47,
+        direct=(0xFFFF810000000000, 0xFFFFC10000000000),
+        vmalloc=(0xFFFFC20000000000, 0xFFFFE20000000000),
+        modules=(0xFFFFFFFF88000000, 0xFFFFFFFFFFF00000),
+        more=(AddressArea("hypervisor hole", 0xFFFF800000000000, 0xFFFF810000000000),),
+    )
+
+
+def _old_space(
+    *,
+    user_end: int,
+    direct: tuple[int, int],
+    vmalloc: tuple[int, int],
+    modules: tuple[int, int],
+    more: tuple[AddressArea, ...],
+) -> AddressSpace:
+    """Lay out a space in which the image has 40 MiB, and struct pages lie in the direct map."""
+    text_end = START_KERNEL_MAP + TEXT_SIZE_OLD
+    found = [
+        AddressArea("user space", 0, user_end),
+        AddressArea("direct map", *direct),
+        AddressArea("vmalloc", *vmalloc),
+        AddressArea("kernel text", START_KERNEL_MAP, text_end),
+        AddressArea("modules", *modules),
+        AddressArea("fixmap and vsyscall", *VSYSCALL_OLD),
+        *more,
+    ]
+    return AddressSpace(
+        bits=64,
+        areas=tuple(sorted(found, key=lambda entry: entry.start)),
+        page_offset=direct[0],
+        direct_end=direct[1],
+        text_map=START_KERNEL_MAP,
+        text_start=START_KERNEL_MAP,
+        text_end=text_end,
     )

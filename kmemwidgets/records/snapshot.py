@@ -192,13 +192,17 @@ class VmallocArea:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A named range of addresses: a row of /proc/iomem (physical) or of a layout (virtual). `end` exclusive."""
+    """A named range of addresses: a row of /proc/iomem (physical) or of a layout (virtual). `end` exclusive.
+
+    `says` is what must be known of it besides.
+    """
 
     start: int
     end: int
     name: str
     depth: int = 0
     space: str = "physical"
+    says: str = ""
 
 
 @dataclass(frozen=True, slots=True)

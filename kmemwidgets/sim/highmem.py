@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from kmemwidgets.arch.x86_32 import FIXADDR_TOP, fixed_areas
 from kmemwidgets.records import HighmemInfo, LocalMapping, MachineSpec
 
 from .errors import KernelBug
@@ -18,9 +17,6 @@ from .rules.highmem import TABLE, HighmemRules
 from .rules.layout import has_highmem, page_offset_32, rules_for
 
 PAGE = 4096
-#: Slots of the fixmap before those of short-lived mappings: a hole, debug port, early console, OHCI, local APIC and
-#: 64 I/O APICs (arch/x86/include/asm/fixmap.h, FIX_KMAP_BEGIN).
-FIX_KMAP_BEGIN = 69
 #: CONFIG_PAGE_OFFSET of each way to split 4 GiB between user space and kernel (arch/x86/Kconfig, VMSPLIT_*).
 SPLITS = {
     "3G/1G": 0xC0000000,
@@ -44,11 +40,6 @@ def splits(spec: MachineSpec) -> tuple[Split, ...]:
     """Return how much memory has a place in the direct map, for each split that a kernel can be built with."""
     lowmem = rules_for(spec).x86_32_lowmem
     return tuple(Split(name, offset, lowmem(spec, offset)) for name, offset in SPLITS.items())
-
-
-def fix_to_virt(slot: int) -> int:
-    """Return the address of a slot of the fixmap; they grow downward (__fix_to_virt)."""
-    return FIXADDR_TOP - slot * PAGE
 
 
 class Highmem:
@@ -87,8 +78,8 @@ class Highmem:
         low = layout.x86_32_lowmem(spec, self.page_offset) // PAGE
         self.max_low_pfn = low if max_low_pfn is None else max_low_pfn
         self.kmap_slots = layout.kmap_slots
-        areas = fixed_areas(nr_cpus=int(spec.option("CONFIG_NR_CPUS") or 8), pae=spec.pae, kmap_slots=layout.kmap_slots)
-        self.pkmap_base = areas.pkmap_base
+        self.areas = layout.x86_32_areas(spec)
+        self.pkmap_base = self.areas.pkmap_base
         slots = self.rules.pkmap_slots(spec.pae)
         self.pkmap_count = [0] * slots
         self.pkmap_pfn = [-1] * slots
@@ -179,7 +170,11 @@ class Highmem:
 
     def local_address(self, slot: int, cpu: int) -> int:
         """Return the address of a cpu's slot for short-lived mappings."""
-        return fix_to_virt(FIX_KMAP_BEGIN + slot + self.kmap_slots * cpu)
+        return self.fix_to_virt(self.areas.kmap_begin + slot + self.kmap_slots * cpu)
+
+    def fix_to_virt(self, slot: int) -> int:
+        """Return the address of a slot of the fixmap; they grow downward (__fix_to_virt)."""
+        return self.areas.fixaddr_top - slot * PAGE
 
     def kunmap_local(self, address: int, cpu: int = 0, task: int = 0) -> None:
         """Give the newest short-lived mapping up; they must go in reverse order (kunmap_local_indexed).

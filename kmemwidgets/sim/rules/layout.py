@@ -17,18 +17,57 @@ VMALLOC_RESERVE = 128 * MIB
 
 
 def lowmem_896(_spec: MachineSpec, page_offset: int) -> int:
-    """2.4, 2.6.11: all of the kernel's part but 128 MiB."""
+    """2.4: all of the kernel's part but 128 MiB."""
     return (1 << 32) - page_offset - VMALLOC_RESERVE
 
 
-def lowmem_below_vmalloc(spec: MachineSpec, page_offset: int) -> int:
-    """5.6 on: 128 MiB below where vmalloc ends, which lies below pkmap and the cpus' entry areas."""
-    areas = x86_32.fixed_areas(
+def lowmem_but_vmalloc(spec: MachineSpec, page_offset: int) -> int:
+    """2.6.11: all of the kernel's part but what vmalloc= reserves, 128 MiB if it isn't given."""
+    asked = parameter(spec.cmdline, "vmalloc")
+    return (1 << 32) - page_offset - (memparse(asked) if asked else VMALLOC_RESERVE)
+
+
+def nr_cpus_of(spec: MachineSpec, several: int) -> int:
+    """Return CONFIG_NR_CPUS; where it isn't known 1 for a machine with one cpu, else the usual number."""
+    known = spec.option("CONFIG_NR_CPUS")
+    return int(known) if known else 1 if spec.cpus == 1 else several
+
+
+def areas_24(spec: MachineSpec) -> x86_32.FixedAreas:
+    """2.4: see `x86_32.fixed_areas_24`."""
+    return x86_32.fixed_areas_24(nr_cpus=nr_cpus_of(spec, 32), pae=spec.pae, highmem=has_highmem(spec))
+
+
+def areas_26(spec: MachineSpec) -> x86_32.FixedAreas:
+    """2.6.11: see `x86_32.fixed_areas_26`."""
+    return x86_32.fixed_areas_26(nr_cpus=nr_cpus_of(spec, 8), pae=spec.pae, highmem=has_highmem(spec))
+
+
+def areas_from_the_top(spec: MachineSpec) -> x86_32.FixedAreas:
+    """5.6 on: see `x86_32.fixed_areas`."""
+    return x86_32.fixed_areas(
         nr_cpus=int(spec.option("CONFIG_NR_CPUS") or 8),
         pae=spec.pae,
         highmem=has_highmem(spec),
         kmap_slots=rules_for(spec).kmap_slots,
     )
+
+
+def _x86_64_now(spec: MachineSpec, end: int) -> AddressSpace:
+    bases = dict(spec.bases)
+    return x86_64.address_space(
+        five_levels=spec.va_bits == 57,
+        bases=bases,
+        image_size=1 << 30 if spec.option("CONFIG_RANDOMIZE_BASE") != "n" else 512 * MIB,
+        phys_base=bases.get("phys_base", 0),
+        kasan=spec.option("CONFIG_KASAN") == "y",
+        memory_end=end,
+    )
+
+
+def lowmem_below_vmalloc(spec: MachineSpec, page_offset: int) -> int:
+    """5.6 on: 128 MiB below where vmalloc ends, which lies below pkmap and the cpus' entry areas."""
+    areas = areas_from_the_top(spec)
     asked = parameter(spec.cmdline, "vmalloc")
     reserve = memparse(asked) + x86_32.VMALLOC_OFFSET if asked else VMALLOC_RESERVE
     return areas.vmalloc_end - page_offset - reserve
@@ -56,13 +95,25 @@ class LayoutRules:
         ``(spec, page offset) -> bytes of low memory``.
     kmap_slots : int
         x86-32: short-lived mappings per cpu.
+    x86_32_areas : function
+        ``spec -> areas`` at the top of x86-32's space.
+    x86_32_vmalloc_start : function
+        ``end of the direct map -> start of vmalloc``.
+    x86_64_space : function
+        ``(spec, end of memory) -> address space``.
     arm64_bounds : function
         ``shape -> bounds`` of the upper half.
+    arm_space : function
+        ``(page_offset, memory_start, lowmem_bytes) -> address space``, by keyword.
     """
 
     x86_32_lowmem: Callable[[MachineSpec, int], int]
     kmap_slots: int
+    x86_32_areas: Callable[[MachineSpec], x86_32.FixedAreas]
+    x86_32_vmalloc_start: Callable[[int], int]
+    x86_64_space: Callable[[MachineSpec, int], AddressSpace]
     arm64_bounds: arm64.Layout
+    arm_space: Callable[..., AddressSpace]
 
 
 _EARLIEST = (2, 4)
@@ -73,9 +124,42 @@ TABLE: tuple[Rule, ...] = (
     Rule("x86_32_lowmem", (4, 15), lowmem_below_vmalloc,
          "Low memory is what lies more than 128 MiB below the end of vmalloc: less than 896 MiB.",
          "arch/x86/include/asm/pgtable_32_areas.h MAXMEM", ("recording:6.1",)),
-    Rule("kmap_slots", _EARLIEST, 20, "20 kmap_atomic slots a cpu.", "include/asm-generic/kmap_types.h", ("source",)),
+    Rule("x86_32_lowmem", (2, 6), lowmem_but_vmalloc,
+         "Low memory is 1 GiB less what vmalloc= reserves: 128 MiB if it says nothing.",
+         "include/asm-i386/page.h MAXMEM; arch/i386/kernel/setup.c", ("source",)),
+    Rule("kmap_slots", _EARLIEST, 8, "8 kmap_atomic slots a cpu.", "include/asm-i386/kmap_types.h", ("source",)),
+    Rule("kmap_slots", (2, 6), 13, "13 kmap_atomic slots a cpu.", "include/asm-i386/kmap_types.h", ("source",)),
+    Rule("kmap_slots", (5, 6), 20, "20 kmap_atomic slots a cpu.", "include/asm-generic/kmap_types.h", ("source",)),
     Rule("kmap_slots", (5, 11), 16, "16 kmap_local slots a cpu.", "include/asm-generic/kmap_size.h",
          ("recording:6.1",)),
+    Rule("x86_32_areas", _EARLIEST, areas_24, "kmap's slots are at 0xfe000000, vmalloc ends below them.",
+         "include/asm-i386/highmem.h, fixmap.h", ("source",)),
+    Rule("x86_32_areas", (2, 6, 11), areas_26, "kmap's slots lie just below the fixmap, vmalloc ends below them.",
+         "include/asm-i386/highmem.h PKMAP_BASE; fixmap.h", ("source",)),
+    Rule("x86_32_areas", (4, 15), areas_from_the_top,
+         "Below the fixmap lie the cpus' entry areas, the LDT and kmap's slots; vmalloc ends below them.",
+         "arch/x86/include/asm/pgtable_32_areas.h", ("recording:6.1",)),
+    Rule("x86_32_vmalloc_start", _EARLIEST, x86_32.vmalloc_start_rounded,
+         "vmalloc begins 8 to 16 MiB behind the direct map, at a multiple of 8 MiB.",
+         "include/asm-i386/pgtable.h VMALLOC_START", ("source",)),
+    Rule("x86_32_vmalloc_start", (2, 6, 31), x86_32.vmalloc_start,
+         "vmalloc begins 8 MiB behind the direct map.",
+         "arch/x86/include/asm/pgtable_32_areas.h VMALLOC_START", ("recording:6.1",)),
+    Rule("x86_64_space", _EARLIEST, lambda _spec, _end: x86_64.address_space_24(),
+         "A process has 512 GiB; the direct map begins at 1 TiB, vmalloc has 512 GiB.",
+         "Documentation/x86_64/mm.txt; include/asm-x86_64/pgtable.h", ("source",)),
+    Rule("x86_64_space", (2, 6, 11), lambda _spec, _end: x86_64.address_space_26(),
+         "A process has 128 TiB, the direct map 64 TiB, vmalloc 32 TiB.", "include/asm-x86_64/pgtable.h", ()),
+    Rule("x86_64_space", (4, 20), _x86_64_now, "Room for the LDT moved the direct map 8 TiB up; KASLR may move all.",
+         "Documentation/arch/x86/x86_64/mm.rst", ("recording:6.1", "recording:6.12")),
+    Rule("arm_space", _EARLIEST, arm.address_space_of_a_board, "Each board says where vmalloc ends.",
+         "include/asm-arm/arch-*/vmalloc.h", ("source",)),
+    Rule("arm_space", (2, 6), arm.address_space_26, "Modules have 16 MiB below the kernel.",
+         "arch/arm/kernel/module.c", ()),
+    Rule("arm_space", (3, 3), arm.address_space, "vmalloc ends at 0xff800000 on every board.",
+         "arch/arm/include/asm/pgtable.h VMALLOC_END", ("source",)),
+    Rule("arm_space", (5, 11), arm.address_space_with_device_tree, "The device tree has a place of its own.",
+         "arch/arm/include/asm/memory.h FDT_FIXED_BASE", ("source",)),
     Rule("arm64_bounds", _EARLIEST, arm64.bounds_with_bpf_area,
          "BPF, modules and vmalloc behind the linear map; struct pages 2 MiB below the top.",
          "arch/arm64/include/asm/memory.h", ("source",)),
@@ -123,15 +207,7 @@ def address_space(spec: MachineSpec, memory: Sequence[tuple[int, int]]) -> Addre
     start, end = memory[0][0], memory[-1][1]
     bases = dict(spec.bases)
     if spec.arch == "x86_64":
-        image = 1 << 30 if spec.option("CONFIG_RANDOMIZE_BASE") != "n" else 512 * MIB
-        return x86_64.address_space(
-            five_levels=spec.va_bits == 57,
-            bases=bases,
-            image_size=image,
-            phys_base=bases.get("phys_base", 0),
-            kasan=spec.option("CONFIG_KASAN") == "y",
-            memory_end=end,
-        )
+        return rules_for(spec).x86_64_space(spec, end)
     if spec.arch == "arm64":
         shape = arm64.Shape(spec.va_bits, spec.page_size)
         return arm64.address_space(
@@ -142,18 +218,17 @@ def address_space(spec: MachineSpec, memory: Sequence[tuple[int, int]]) -> Addre
             phys_offset=bases.get("PHYS_OFFSET"),
         )
     limit = min(lowmem_limit(spec, start) or end, end)
+    rules = rules_for(spec)
     if spec.arch == "arm":
-        return arm.address_space(
+        return rules.arm_space(
             page_offset=page_offset_32(spec), memory_start=start, lowmem_bytes=limit // MIB * MIB - start
         )
-    areas = x86_32.fixed_areas(
-        nr_cpus=int(spec.option("CONFIG_NR_CPUS") or 8),
-        pae=spec.pae,
-        highmem=has_highmem(spec),
-        kmap_slots=rules_for(spec).kmap_slots,
-    )
     return x86_32.address_space(
-        areas, page_offset=page_offset_32(spec), lowmem_bytes=limit // 4096 * 4096, highmem=has_highmem(spec)
+        rules.x86_32_areas(spec),
+        page_offset=page_offset_32(spec),
+        lowmem_bytes=limit // 4096 * 4096,
+        highmem=has_highmem(spec),
+        vmalloc_from=rules.x86_32_vmalloc_start,
     )
 
 
@@ -165,4 +240,7 @@ def vmalloc_bytes(spec: MachineSpec, memory: Sequence[tuple[int, int]]) -> int:
 
 def virtual_layout(spec: MachineSpec, memory: Sequence[tuple[int, int]]) -> tuple[Region, ...]:
     """Return the areas of the virtual address space as regions."""
-    return tuple(Region(area.start, area.end, area.name, space="virtual") for area in address_space(spec, memory).areas)
+    return tuple(
+        Region(area.start, area.end, area.name, space="virtual", says=area.says)
+        for area in address_space(spec, memory).areas
+    )

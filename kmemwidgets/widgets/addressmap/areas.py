@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kmemwidgets.records import BadInput, Region, Snapshot
 
@@ -78,9 +78,9 @@ def areas(regions: Iterable[Region], bits: int) -> tuple[Area, ...]:
         # Sorted by start, longest first: the last one is the innermost.
         name = inner[-1].name if inner else "hole"
         if found and found[-1].name == name and found[-1].end == start and (inner or found[-1].kind == "hole"):
-            found[-1] = Area(found[-1].start, end, name, found[-1].kind, found[-1].term)
+            found[-1] = replace(found[-1], end=end)
             continue
-        found.append(Area(start, end, name, *kind_of(name)))
+        found.append(Area(start, end, name, *kind_of(name), says=inner[-1].says if inner else ""))
     return tuple(found)
 
 

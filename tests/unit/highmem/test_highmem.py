@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kmemwidgets.arch.x86_32 import KMAP_BEGIN
 from kmemwidgets.records import MachineSpec
 from kmemwidgets.sim.errors import KernelBug
-from kmemwidgets.sim.highmem import FIX_KMAP_BEGIN, PAGE, Highmem, fix_to_virt, splits
+from kmemwidgets.sim.highmem import PAGE, Highmem, splits
 
 MIB = 1 << 20
 HIGH = 0x40000
@@ -96,7 +97,7 @@ def test_short_lived_mappings_are_a_stack_below_the_top() -> None:
     h = machine(cpus=2)
     assert h.kmap_slots == 16
     a, b = h.kmap_local(HIGH), h.kmap_local(HIGH + 1)
-    assert (a, a - b) == (fix_to_virt(FIX_KMAP_BEGIN), PAGE)
+    assert (a, a - b) == (h.fix_to_virt(KMAP_BEGIN), PAGE)
     assert h.kmap_local(HIGH, cpu=1, task=1) == a - 16 * PAGE
     with pytest.raises(KernelBug, match="newest"):
         h.kunmap_local(a)

@@ -110,6 +110,72 @@ def test_arm64_vmalloc_by_version(kernel: str, start: int) -> None:
     assert space.area("vmalloc").start == start  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("kernel", "memory", "options", "expected"),
+    [
+        # include/asm-i386/highmem.h, fixmap.h, pgtable.h of each tree.
+        ("2.4", "1G", {}, {"direct map": (0xC0000000, 0xF8000000), "vmalloc": (0xF8800000, 0xFDFFE000),
+                           "pkmap": (0xFE000000, 0xFE400000), "fixmap": (0xFFFE9000, 0xFFFFE000)}),
+        ("2.4", "512M", {}, {"direct map": (0xC0000000, 0xE0000000), "vmalloc": (0xE0800000, 0xFDFFE000)}),
+        # One cpu: 11 + 13 + 4 + 1 slots, then 17 that boot uses, then the page table of pkmap.
+        ("2.6.11", "1G", {}, {"vmalloc": (0xF8800000, 0xFF7FE000), "pkmap": (0xFF800000, 0xFFC00000),
+                              "fixmap": (0xFFFE2000, 0xFFFFF000)}),
+        ("2.6.11", "1G", {"cmdline": "vmalloc=256M"}, {"direct map": (0xC0000000, 0xF0000000),
+                                                       "vmalloc": (0xF0800000, 0xFF7FE000)}),
+        ("5.6", "1G", {}, {"vmalloc": (0xF77FE000, 0xFEFFE000), "pkmap": (0xFF000000, 0xFF400000)}),
+    ],
+)  # fmt: skip
+def test_x86_32_over_time(
+    kernel: str, memory: str, options: dict[str, str], expected: dict[str, tuple[int, int]]
+) -> None:
+    space = space_of(arch="x86_32", kernel=kernel, memory=memory, cpus=1, **options)
+    found = {area.name: (area.start, area.end) for area in space.areas}  # type: ignore[attr-defined]
+    assert {name: found[name] for name in expected} == expected
+    assert ("cpu_entry_area" in found) is (kernel == "5.6")
+
+
+def test_x86_64_over_time() -> None:
+    # Documentation/x86_64/mm.txt of 2.4: what each entry of the top table is for.
+    old = space_of(kernel="2.4", memory="1G")
+    bounds = {area.name: (area.start, area.end - 1) for area in old.areas}  # type: ignore[attr-defined]
+    assert {name: start >> 39 & 511 for name, (start, _end) in bounds.items()} == {
+        "user space": 0, "direct map": 2, "I/O mappings": 509, "vmalloc": 510, "kernel text": 511, "modules": 511,
+        "fixmap and vsyscall": 511,
+    }  # fmt: skip
+    assert bounds["modules"] == (0xFFFFFFFFA0000000, 0xFFFFFFFFAFFFFFFF)
+    later = space_of(kernel="2.6.11", memory="1G")
+    bounds = {area.name: (area.start, area.end - 1) for area in later.areas}  # type: ignore[attr-defined]
+    assert bounds["direct map"] == (0xFFFF810000000000, 0xFFFFC0FFFFFFFFFF)
+    assert bounds["vmalloc"] == (0xFFFFC20000000000, 0xFFFFE1FFFFFFFFFF)
+    assert bounds["modules"][0] == 0xFFFFFFFF88000000
+    assert later.pa(0xFFFFFFFF80100000) == 0x100000  # type: ignore[attr-defined]
+
+
+def test_arm_over_time() -> None:
+    old, six, new = (space_of(arch="arm", kernel=kernel, memory="256M") for kernel in ("2.4", "2.6.11", "6.1"))
+    assert old.area("vmalloc").end == 0xFF000000  # type: ignore[attr-defined]
+    assert "Each board" in old.area("vmalloc").says  # type: ignore[attr-defined]
+    with pytest.raises(KeyError):
+        old.area("modules")  # type: ignore[attr-defined]
+    assert six.area("modules").start == 0xBF000000  # type: ignore[attr-defined]
+    assert new.area("vmalloc").end == new.area("device tree").start == 0xFF800000  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "x86_32", "arm64", "arm"])
+@pytest.mark.parametrize("kernel", ["2.4", "2.6.11", "5.6", "6.1", "6.6", "6.12", "6.18"])
+@pytest.mark.parametrize("memory", ["64M", "2G"])
+def test_every_layout_is_one_that_can_be(arch: str, kernel: str, memory: str) -> None:
+    space = space_of(arch=arch, kernel=kernel, memory=memory)
+    whole = 1 << (32 if arch in ("x86_32", "arm") else 64)
+    inside = {"fixmap and vsyscall"}
+    for area in space.areas:  # type: ignore[attr-defined]
+        assert 0 <= area.start < area.end <= whole, area
+    apart = [area for area in space.areas if area.name not in inside]  # type: ignore[attr-defined]
+    for before, after in itertools.pairwise(sorted(apart, key=lambda area: area.start)):
+        assert before.end <= after.start, (before, after)
+    assert space.area("vmalloc").size >= 64 * MIB  # type: ignore[attr-defined]
+
+
 def test_32_bit_areas_lie_below_one_another() -> None:
     areas = fixed_areas(nr_cpus=32, pae=True)
     assert areas.vmalloc_end == 0xFEFFE000
