@@ -7,8 +7,11 @@ from typing import Any
 
 from kmemwidgets.records import HighmemInfo, SlabInfo, SlabObject
 
-from .gfp import GFP_KERNEL
+from .gfp import FLAGS, GFP_KERNEL
+from .interface_commands import InterfaceCommands
 from .objects import KernelObjects
+
+_ZERO = FLAGS["__GFP_ZERO"]
 
 
 class ObjectVerbs:
@@ -37,6 +40,69 @@ class ObjectVerbs:
     def kfree(self, address: int, cpu: int = 0) -> None:
         """Give back what kmalloc gave; what is no such address raises KernelBug."""
         self._do_with_objects("kfree", address, cpu)
+
+    def kzalloc(self, size: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
+        """Allocate `size` bytes of zeros (kmalloc with __GFP_ZERO)."""
+        return self.kmalloc(size, self._gfp(gfp) | _ZERO, cpu)
+
+    def kcalloc(self, count: int, size: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
+        """Allocate an array of zeros; None where its size overflows, or the kernel refuses."""
+        if count < 0 or size < 0:
+            raise ValueError(f"an array of {count} times {size} bytes")
+        self.kmem_cache_init()
+        self._interfaces.need("kcalloc")
+        return None if count * size >> 8 * self.objects.word else self.kzalloc(count * size, gfp, cpu)
+
+    def ksize(self, address: int) -> int:
+        """Return how many bytes may be used behind a pointer of kmalloc's."""
+        return self._interfaces.ksize(address)
+
+    def krealloc(self, address: int, size: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
+        """Make what a pointer points to larger; returns where it is now, None where there is no memory."""
+        return self._do_with_objects("krealloc", address, size, self._gfp(gfp), cpu) or None
+
+    def kvmalloc(self, size: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
+        """Allocate by kmalloc, by vmalloc where that fails for more than a page; None where neither can."""
+        return self._do_with_objects("kvmalloc", size, self._gfp(gfp), cpu) or None
+
+    def kvfree(self, address: int, cpu: int = 0) -> None:
+        """Give back what kvmalloc gave."""
+        self._do_with_objects("kvfree", address, cpu)
+
+    def kmem_cache_alloc_bulk(
+        self, cache: str, count: int, gfp: int | str = GFP_KERNEL, cpu: int = 0
+    ) -> tuple[int, ...]:
+        """Take several objects of a cache, or none."""
+        return tuple(self._do_with_objects("kmem_cache_alloc_bulk", cache, count, self._gfp(gfp), cpu))
+
+    def kmem_cache_free_bulk(self, cache: str, addresses: Sequence[int], cpu: int = 0) -> None:
+        """Give several objects back at once."""
+        self._do_with_objects("kmem_cache_free_bulk", cache, " ".join(map(hex, addresses)), cpu)
+
+    def mempool_create(self, min_nr: int, cache: str) -> int:
+        """Keep `min_nr` objects of a cache for the moment when there is no memory; returns the pool's number."""
+        number: int = self._do_with_objects("mempool_create", min_nr, cache)
+        return number
+
+    def mempool_alloc(self, pool: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
+        """Take an object, of the reserve if need be; None where the caller would wait for one to come back."""
+        return self._do_with_objects("mempool_alloc", pool, self._gfp(gfp), cpu) or None
+
+    def mempool_free(self, pool: int, address: int, cpu: int = 0) -> None:
+        """Give an object back: to the reserve first, if it is not complete."""
+        self._do_with_objects("mempool_free", pool, address, cpu)
+
+    def mempool_destroy(self, pool: int) -> None:
+        """Give a reserve back."""
+        self._do_with_objects("mempool_destroy", pool)
+
+    def alloc_percpu(self, size: int, align: int = 8, gfp: int | str = GFP_KERNEL) -> int | None:
+        """Allocate a copy for every cpu; returns the offset in each cpu's unit, None where there is no memory."""
+        return self._do_with_objects("alloc_percpu", size, align, self._gfp(gfp)) or None
+
+    def free_percpu(self, pointer: int) -> None:
+        """Give every cpu's copy back."""
+        self._do_with_objects("free_percpu", pointer)
 
     def kmem_cache_create(
         self, name: str, size: int, align: int = 0, flags: Sequence[str] | str = (), ctor: str = "", usersize: int = 0
@@ -114,6 +180,12 @@ class ObjectVerbs:
     def slab_object(self, address: int) -> SlabObject:
         """Return the object at an address, with its bytes."""
         return self.objects.slab_object(address)
+
+    @property
+    def _interfaces(self) -> InterfaceCommands:
+        if self.objects.interfaces is None:
+            raise ValueError("the slab allocator is not up yet: call kmem_cache_init() first")
+        return self.objects.interfaces
 
     def _do_with_objects(self, name: str, *arguments: Any) -> Any:
         self.kmem_cache_init()

@@ -24,12 +24,17 @@ from . import slab24_view, slub_bytes, slub_init, slub_sysfs, slub_view
 from .areas import COMMANDS as AREA_COMMANDS
 from .areas import Areas
 from .highmem import Highmem
+from .interface_commands import COMMANDS as INTERFACE_COMMANDS
+from .interface_commands import InterfaceCommands
+from .pools import COMMANDS as POOL_COMMANDS
+from .pools import Pools
 from .rules.layout import address_space, has_highmem
 from .rules.slub import has_slub
 from .slab24 import Slab24
 from .slab24_init import old_slab_allocator
 from .slab_common import slab_unmergeable
 from .slub import Slub
+from .slub_options import word_size
 from .slub_pages import Pages
 from .vmalloc import Vmalloc
 
@@ -40,7 +45,7 @@ COMMANDS = frozenset(
         "kmem_cache_shrink", "kmalloc", "kfree", "write_memory",
         "kmap", "kunmap", "kmap_local", "kunmap_local",
     }
-) | AREA_COMMANDS  # fmt: skip
+) | AREA_COMMANDS | INTERFACE_COMMANDS | POOL_COMMANDS  # fmt: skip
 
 
 class KernelObjects:
@@ -61,6 +66,10 @@ class KernelObjects:
     ----------
     slub : Slub or None
         None until `kmem_cache_init`, and in kernels that have SLAB.
+    interfaces : InterfaceCommands or None
+        The functions around kmalloc, once there is an allocator.
+    pools : Pools or None
+        Reserves and per-CPU memory, likewise.
     slab24 : Slab24 or None
         The SLAB of 2.4 and 2.6.11, None until `kmem_cache_init`.
     space : Areas or None
@@ -81,6 +90,8 @@ class KernelObjects:
         self._seed = seed
         self.slub: Slub | None = None
         self.slab24: Slab24 | None = None
+        self.interfaces: InterfaceCommands | None = None
+        self.pools: Pools | None = None
         self.space: Areas | None = None
         self.area: Vmalloc | None = None
         self.high = Highmem(spec) if spec.arch == "x86_32" and has_highmem(spec) else None
@@ -93,7 +104,18 @@ class KernelObjects:
 
     def run(self, name: str, arguments: Sequence[Any]) -> Any:
         """Carry out a command."""
-        return getattr(self._areas if name in AREA_COMMANDS else self, name)(*arguments)
+        owner = (
+            self._areas if name in AREA_COMMANDS
+            else self.interfaces if name in INTERFACE_COMMANDS
+            else self.pools if name in POOL_COMMANDS
+            else self
+        )  # fmt: skip
+        return getattr(owner, name)(*arguments)
+
+    @property
+    def word(self) -> int:
+        """Bytes of a pointer."""
+        return word_size(self._spec)
 
     # Commands
 
@@ -113,6 +135,7 @@ class KernelObjects:
             self.slub.vmemmap, self.slub.page_bytes = space.vmemmap, space.page_bytes
         else:
             self.slab24 = old_slab_allocator(self._spec, self._page_alloc, page_offset=offset)
+        self._add_interfaces()
 
     def kmem_cache_create(
         self, name: str, size: int, align: int = 0, flags: str = "", ctor: str = "", usersize: int = 0
@@ -229,10 +252,10 @@ class KernelObjects:
     def save(self) -> tuple[Any, ...]:
         """Return the state: of the allocators (None before `kmem_cache_init`), and of high memory."""
         high = self.high.save() if self.high else None
-        if self.space is None:
+        if self.space is None or self.pools is None:
             return None, high
         objects = slub_init.save(self.slub) if self.slub is not None else self._allocator.save()
-        return (self._allocator, objects, self.space, self.space.save()), high
+        return (self._allocator, objects, self.space, self.space.save(), self.pools.save()), high
 
     def load(self, saved: tuple[Any, ...] | None) -> None:
         """Go back to a state that `save` returned; None is that of boot."""
@@ -240,9 +263,9 @@ class KernelObjects:
         if self.high:
             self.high.load(high)
         if allocators is None:
-            self.slub = self.slab24 = self.space = self.area = None
+            self.slub = self.slab24 = self.space = self.area = self.interfaces = self.pools = None
             return
-        allocator, objects, self.space, areas = allocators
+        allocator, objects, self.space, areas, pools = allocators
         self.area = self.space.vmalloc_
         if isinstance(allocator, Slab24):
             self.slab24 = allocator
@@ -251,8 +274,15 @@ class KernelObjects:
             self.slub = allocator
             slub_init.load(allocator, objects)
         self.space.load(areas)
+        self._add_interfaces().load(pools)
 
     # Inside
+
+    def _add_interfaces(self) -> Pools:
+        """Put what is built on an allocator on the one that there is."""
+        self.interfaces = InterfaceCommands(self._spec, self._allocator)
+        self.pools = Pools(self._spec, self._page_alloc, self._allocator)
+        return self.pools
 
     def _check_frame(self, pfn: int) -> None:
         page = self._spec.page_size

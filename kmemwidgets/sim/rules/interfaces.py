@@ -1,0 +1,54 @@
+"""Which of the allocation functions a kernel has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .table import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceRules:
+    """Whether a kernel has a function.
+
+    Attributes
+    ----------
+    ksize, krealloc, kvmalloc, bulk, mempool, percpu, kcalloc : bool
+        percpu: alloc_percpu, of whatever make.
+    percpu_chunks : bool
+        Whether per-CPU memory comes from chunks; before that kmalloc gave each cpu's copy.
+    """
+
+    ksize: bool
+    krealloc: bool
+    kvmalloc: bool
+    bulk: bool
+    mempool: bool
+    percpu: bool
+    kcalloc: bool
+    percpu_chunks: bool
+
+
+_OLD = (2, 4)
+
+TABLE: tuple[Rule, ...] = (
+    Rule("ksize", _OLD, False, "Nobody tells how much lies behind a pointer.", "mm/slab.c", ("source",)),
+    Rule("ksize", (2, 6, 11), True, "ksize tells how much may be used.", "mm/slab.c, ksize", ("source",)),
+    Rule("krealloc", _OLD, False, "What must grow is copied by hand.", "mm/slab.c", ("source",)),
+    Rule("krealloc", (5, 6), True, "krealloc moves only where it must.", "mm/slab_common.c, krealloc", ("source",)),
+    Rule("kvmalloc", _OLD, False, "Callers themselves turn to vmalloc.", "mm/vmalloc.c", ("source",)),
+    Rule("kvmalloc", (5, 6), True, "kvmalloc turns to vmalloc by itself.", "mm/util.c, kvmalloc_node", ("source",)),
+    Rule("bulk", _OLD, False, "Objects come one by one.", "mm/slab.c", ("source",)),
+    Rule("bulk", (5, 6), True, "Many objects may be asked for at once.", "mm/slub.c, kmem_cache_alloc_bulk",
+         ("source",)),
+    Rule("mempool", _OLD, False, "Drivers keep reserves of their own.", "mm/slab.c", ("source",)),
+    Rule("mempool", (2, 6), True, "mempool keeps a reserve.", "mm/mempool.c, mempool_create", ("source",)),
+    Rule("percpu", _OLD, False, "Per-CPU variables are arrays.", "include/linux/smp.h", ("source",)),
+    Rule("percpu", (2, 6), True, "alloc_percpu gives each cpu a copy.", "mm/slab.c, __alloc_percpu", ("source",)),
+    Rule("kcalloc", _OLD, False, "Arrays are multiplied and cleared by hand.", "include/linux/slab.h", ("source",)),
+    Rule("kcalloc", (2, 6, 11), True, "kcalloc checks that an array's size does not overflow.",
+         "include/linux/slab.h, kcalloc", ("source",)),
+    Rule("percpu_chunks", _OLD, False, "kmalloc gives each cpu's copy.", "mm/slab.c, __alloc_percpu", ("source",)),
+    Rule("percpu_chunks", (5, 6), True, "Copies lie at the same offset of every cpu's unit of a chunk.",
+         "mm/percpu.c, pcpu_alloc", ("source",)),
+)  # fmt: skip
