@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, overload
 
 from kmemwidgets.records import BadInput
 
-from .fast_path import freed_page
+from .plans import freed_page
 
 #: A verb's name and its arguments; all of them plain numbers, texts or lists of those.
 Command: TypeAlias = tuple[str, tuple[Any, ...]]

@@ -26,7 +26,7 @@ from .ages import Ages
 from .area_verbs import AreaVerbs
 from .describe import check_spec, describe
 from .events import EventLog
-from .fast_path import FastPath, freed_page
+from .fast_path import FastPath
 from .frames import ChangeLog, Frames
 from .gfp import parse_gfp
 from .history import Command, History
@@ -39,6 +39,7 @@ from .page import Page
 from .page_commands import COMMANDS as PAGE_COMMANDS
 from .page_commands import PageCommands
 from .page_verbs import PageVerbs
+from .plans import freed_page, log_tag
 from .policy_commands import COMMANDS as POLICY_COMMANDS
 from .policy_commands import PolicyCommands
 from .presets import preset
@@ -108,7 +109,7 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
         self._counted: Counter[Request] = Counter()
         self._subscribers: list[Callable[[], None]] = []
         self.history = History(self._rerun, self._save, self._load, self._settle)
-        self._share(self.page_alloc, self.history.commands.raw.append)
+        self._share(self.page_alloc, self.history.commands.raw)
 
     @classmethod
     def boot(
@@ -206,7 +207,7 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
         flags = self._gfp(gfp)
         self._begin()
         pfn = self.page_alloc.alloc_pages(flags, order, self._node(node), cpu)
-        known = self._plans.get(node, {}).get(cpu, {}).get(order, {})
+        known = self.plans.get(node, {}).get(cpu, {}).get(order, {})
         if flags in known:
             # The same flags as text take the fast path, too.
             known.setdefault(gfp, known[flags])
@@ -220,7 +221,7 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
     def _free_slowly(self, page: int, order: int, cpu: int) -> None:
         """Carry out a free that the fast path doesn't know."""
         self.page_alloc.free_pages(Page(page), order, cpu)
-        self.history.add(int(page) << 20 | order << 12 | cpu)
+        self.history.add(int(page) + log_tag(order, cpu))
         self._tell()
 
     def sysctl(self, name: str, value: int | str) -> None:
@@ -244,7 +245,6 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
         log = EventLog(limit)
         emit = log.emit if on else None
         self.page_alloc.listen(trace=emit, decide=emit, record=emit)
-        self._record = emit
         return log
 
     @property

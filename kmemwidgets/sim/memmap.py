@@ -29,6 +29,9 @@ RESERVED = 0xFC
 UNKNOWN_LRU = 0xFE
 UNKNOWN = 0xFF
 
+#: Zone number of page blocks whose frees always go the whole way; larger than any zone's.
+NO_ZONE = 0xFF
+
 #: Frames whose state is saved as one piece in a checkpoint; a multiple of the largest block.
 CHUNK = 1 << 16
 

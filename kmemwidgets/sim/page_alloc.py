@@ -17,20 +17,18 @@ from .gfp import __GFP_KSWAPD_RECLAIM as KSWAPD_RECLAIM
 from .gfp import __GFP_THISNODE as THISNODE
 from .gfp import gfp_migratetype, gfp_zone
 from .highatomic import reserve_highatomic
-from .memmap import IN_USE, IN_USE_LRU, ON_PCP, ORDER_MASK, RESERVED, UNKNOWN_LRU, MemMap
+from .memmap import IN_USE, IN_USE_LRU, NO_ZONE, ON_PCP, ORDER_MASK, RESERVED, UNKNOWN_LRU, MemMap
 from .migratetype import ISOLATE, MOVABLE, PCPTYPES, UNMOVABLE
 from .mmzone import Zone
 from .numa_stat import NumaStat
 from .page import Page
-from .pcp import COSTLY_ORDER, PUT, PerCpuPages, drain_all, list_index, streak_bound, take
+from .pcp import COSTLY_ORDER, PUT, PerCpuPages, drain_all, list_index, take
+from .plans import Record, plan_alloc, plan_free
 from .rules.allocator import AllocatorRules
 from .shuffle import Shuffle
 from .zone_lists import ZoneLists
 
 Emit = Callable[[tuple[Any, ...]], None]
-
-#: Zone number of page blocks whose frees always go the whole way; larger than any zone's.
-NO_ZONE = 0xFF
 
 
 class PageAllocator(FastPath):
@@ -69,6 +67,10 @@ class PageAllocator(FastPath):
         Failure reports, newest last.
     numa : NumaStat
         How well requests were served.
+    record : callable or None
+        Takes several events at once, one after the other in one tuple, where someone listens (`EventLog.emit`).
+    unnoted : bool
+        No request may take the fast path.
     policy : callable or None
         Takes GFP flags, order and cpu of a request that names no node, and serves it (`follow_policy`).
     """
@@ -114,7 +116,7 @@ class PageAllocator(FastPath):
         self._requests: dict[int, tuple[int, int, int]] = {}
         self._look_at(memmap)
         self.numa = NumaStat(self)
-        self._log = self.numa.log.append
+        self._log = self.numa.log
         self.policy: Callable[[int, int, int], int] | None = None
         self.observed_events: Emit | None = None
         self.decisions: Emit | None = None
@@ -122,12 +124,13 @@ class PageAllocator(FastPath):
         self.on_taken: Callable[[int, int], None] | None = None
         #: What `listen` was last given, and whether every request takes the whole way even so.
         self.listeners: tuple[Any, Any, Any] = (None, None, None)
-        self._always = self._unnoted = False
+        self._always = self.unnoted = False
+        self.record: Record | None = None
         self._starts: list[int] = []
         self._owners: list[ZoneLists] = []
         for live in self.zones:
             live.free_area.pcp_huge = self.huge_order
-            live.free_area.plans = self._plans
+            live.free_area.plans = self.plans
             live.free_area.shuffle = shuffle
             live.free_area.pcp_largest = rules.pcp.largest_order if self.per_cpu_lists else -1
             if not rules.watermark.boosts:
@@ -245,7 +248,7 @@ class PageAllocator(FastPath):
         for live in self.zones:
             live.free_area.trace = trace
             live.free_area.decide = decide
-        self._record = record
+        self.record = record
         self._heed()
 
     def follow_blocks(self, on_taken: Callable[[int, int], None] | None) -> None:
@@ -255,7 +258,7 @@ class PageAllocator(FastPath):
 
     def _heed(self) -> None:
         """Note whether someone has to be told of each request by itself: then nothing is noted for the fast path."""
-        self._unnoted = self._always or self.on_taken is not None or (self.observed and self._record is None)
+        self.unnoted = self._always or self.on_taken is not None or (self.observed and self.record is None)
         self.marks_changed()
 
     def use_per_cpu_lists(self, use: bool) -> None:
@@ -278,8 +281,8 @@ class PageAllocator(FastPath):
 
     def marks_changed(self) -> None:
         """Forget what was computed from watermarks, reserves, boosts or list sizes."""
-        self._plans.clear()
-        self._free_plans.clear()
+        self.plans.clear()
+        self.free_plans.clear()
         for live in self.zones:
             live.look_at_every_free()
 
@@ -373,7 +376,7 @@ class PageAllocator(FastPath):
         if pfn < 0:
             pfn = slowpath.alloc_pages_slowpath(self, zones, gfp, order, mt, highest, node, cpu)
         elif nodemask is None and self.policy is None:
-            self._plan(zones[0], gfp, order, nid, cpu, mt, highest)
+            plan_alloc(self, zones[0], gfp, order, nid, cpu, mt, highest)
         if pfn >= 0:
             self.numa.count(self._owner(pfn), zones[0], cpu)
         return self._told(pfn, order, mt, gfp, cpu)
@@ -384,52 +387,6 @@ class PageAllocator(FastPath):
         if self.on_taken and pfn >= 0:
             self.on_taken(pfn, order)
         return pfn
-
-    def _plan(self, live: ZoneLists, gfp: int, order: int, nid: int | None, cpu: int, mt: int, highest: int) -> None:
-        """Note how the same request goes next time, if it goes to the per-CPU lists of the preferred zone."""
-        hot_cold = self.rules.pcp.scheme == "hot_cold"
-        if self.cma or live.nr_reserved_highatomic or hot_cold or self._unnoted:
-            return
-        area = live.free_area
-        mark = live.mark(af.WMARK_HIGH if self.rules.watermark.tries_high_first else af.WMARK_LOW)
-        reserve = live.reserve(highest)
-        size = 1 << order
-        code = (IN_USE_LRU if mt == MOVABLE else IN_USE) | order
-        whole = area.heads[area.top_movable]
-        floor = mark + reserve + size - 1
-        if not whole or live.nr_free_pages <= floor:
-            return
-        by_gfp = self._plans.setdefault(nid, {}).setdefault(cpu, {}).setdefault(order, {})
-        request = (gfp, order, nid, cpu)
-        live.plan_floor = max(live.plan_floor, floor)
-        if not self.pcp_allowed(order):
-            by_gfp[gfp] = (), None, size, code, request, (live, mt, gfp)
-            return
-        index = list_index(order, mt)
-        told = (gfp, mt, live, live.zone.nid, live.zone.name, mark, reserve, index) if self._record else None
-        by_gfp[gfp] = live.pcps[cpu].lists[index], live.pcps[cpu], size, code, request, told
-
-    def _plan_free(self, live: ZoneLists, block: int, order: int, mt: int, cpu: int) -> None:
-        """Note how a free of this order, cpu, zone and type goes next time."""
-        listed = self.pcp_allowed(order)
-        if self._unnoted or (listed and self.rules.pcp.scheme not in ("free_factor", "tuned")):
-            return
-        number = self.memmap.zone_ids[block]
-        if number == NO_ZONE:
-            return
-        tag = order << 12 | cpu
-        place = self.memmap.places[block] = number + 1 << 3 | mt
-        by_place = self._free_plans.setdefault(cpu, {}).setdefault(order, [None] * (len(self.zones) + 1 << 3))
-        if not listed:
-            in_use, in_use_lru = IN_USE | order, IN_USE_LRU | order
-            by_place[place] = None, None, 1 << order, 0, 0, in_use, in_use_lru, mt, live, tag
-            return
-        index = list_index(order, mt)
-        pcp = live.pcps[cpu]
-        by_place[place] = (
-            pcp.lists[index], pcp, 1 << order, *streak_bound(live, pcp, order), IN_USE | order, IN_USE_LRU | order,
-            ON_PCP | mt, (live.zone.nid, live.zone.name, index) if self._record else None, tag,
-        )  # fmt: skip
 
     def pcp_allowed(self, order: int) -> bool:
         """Tell whether the per-CPU lists hold blocks of an order (pcp_allowed_order)."""
@@ -524,7 +481,7 @@ class PageAllocator(FastPath):
         mt = live.free_area.types[pfn >> self.shift]
         if not self.pcp_allowed(order):
             if order <= self.shift and mt < PCPTYPES:
-                self._plan_free(live, pfn >> self.shift, order, mt, cpu)
+                plan_free(self, live, pfn, order, mt, cpu)
             live.free_block(pfn, order, cpu)
             return
         state[pfn] = ON_PCP | mt
@@ -535,7 +492,7 @@ class PageAllocator(FastPath):
                 return
             mt = MOVABLE
         elif order <= COSTLY_ORDER:
-            self._plan_free(live, pfn >> self.shift, order, mt, cpu)
+            plan_free(self, live, pfn, order, mt, cpu)
         self._put(live, live.pcps[cpu], Page(pfn), order, mt)
 
     def tell_free(self, pfn: int, order: int, cpu: int) -> None:

@@ -42,4 +42,4 @@ def test_without_a_largest_block_a_request_looks_for_one_large_enough(build: Bui
     allocator = build(((0, "Normal", 0, 1024),), marks=(1, 2, 3))
     assert allocator.alloc_pages(GFP_KERNEL, 3) >= 0
     assert allocator.zones[0].free_area.heads[allocator.zones[0].free_area.top_movable] == {}
-    assert allocator._plans == {}
+    assert allocator.plans == {}
