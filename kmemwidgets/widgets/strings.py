@@ -171,6 +171,7 @@ _SLABPANEL = {
 }
 
 _BOOTTIMELINE = {
+    "boottimeline.prints": "What the kernel prints; ? is what only a real image knows",
     "boottimeline.title": "Boot",
     "boottimeline.steps": "Steps of start_kernel that concern memory",
     "boottimeline.first": "Before the first step",
@@ -338,7 +339,7 @@ _HIGHMEMPANEL = {
     "highmempanel.slot": "slot {slot}, {address}: {state}",
     "highmempanel.slot.free": "free",
     "highmempanel.slot.unused": "pfn {pfn}, nobody uses it, not flushed yet",
-    "highmempanel.slot.used": "pfn {pfn}, used {users} times",
+    "highmempanel.slot.used": "pfn {pfn}, users: {users}",
     "highmempanel.key.free": "free",
     "highmempanel.key.unused": "unused, not flushed",
     "highmempanel.key.used": "in use",
@@ -359,7 +360,7 @@ _HIGHMEMPANEL = {
     "highmempanel.said.none": "pfn {pfn}, high memory: no address just now",
     "highmempanel.said.unknown": "pfn {pfn}, high memory: no address of its own",
     "highmempanel.said.mapped": "pfn {pfn}, high memory: {ways}",
-    "highmempanel.said.pkmap": "kmap slot {slot} at {address}, used {users} times",
+    "highmempanel.said.pkmap": "kmap slot {slot} at {address}, users: {users}",
     "highmempanel.said.fixmap": "for a moment at {address}",
     "highmempanel.said.vmalloc": "vmalloc at {address}",
 }

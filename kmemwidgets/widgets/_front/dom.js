@@ -19,7 +19,7 @@ function dress(node, attributes, children) {
     else if (name === "on") for (const [event, fn] of Object.entries(value)) node.addEventListener(event, fn);
     else node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
+  node.append(...real(children));
   return node;
 }
 
@@ -27,10 +27,15 @@ function dress(node, attributes, children) {
 export function fill(node, ...children) {
   const active = node.getRootNode().activeElement;
   const way = active && active !== node && node.contains(active) ? wayTo(node, active) : null;
-  node.replaceChildren(...children);
+  node.replaceChildren(...real(children));
   const next = way?.reduce((at, index) => at?.children[index], node);
   if (next && next !== next.ownerDocument.activeElement && next.tagName === active.tagName) next.focus({ preventScroll: true });
   return node;
+}
+
+// What is null is left out; the DOM would write the word.
+function real(children) {
+  return children.filter((child) => child !== null && child !== undefined);
 }
 
 function wayTo(node, inner) {
