@@ -222,17 +222,19 @@ FALLBACK: Mapping[str, Fallback] = MappingProxyType(
 
 
 def bad_free(memmap: MemMap, pfn: int, order: int, comm: str = "kmem") -> KernelBug:
-    """Say in the kernel's words why a block can't be freed."""
-    code = memmap.state[pfn] if 0 <= pfn < memmap.max_pfn else RESERVED
-    bad = f"BUG: Bad page state in process {comm}  pfn:{pfn:05x}"
-    if pfn < 0 or pfn >= memmap.max_pfn:
-        return KernelBug(f"BUG: unable to handle page fault for address of struct page, pfn:{pfn:#x} has none")
-    if code == RESERVED:
-        return KernelBug(f"{bad}: page dumped because: PAGE_FLAGS_CHECK_AT_FREE flag(s) set (reserved)")
-    if 0x10 <= code < IN_USE or code & 0xF0 == ON_PCP:
-        return KernelBug(f"{bad}: page dumped because: nonzero _refcount expected, the page is free already")
-    if code:
-        return KernelBug(
-            f"{bad}: page dumped because: wrong order, it was allocated with order {code & 15}, not {order}"
-        )
-    return KernelBug(f"{bad}: page dumped because: no allocation begins here")
+    """Say in the kernel's words why a block can't be freed, and in plain ones behind them."""
+    known = 0 <= pfn < memmap.max_pfn
+    code = memmap.state[pfn] if known else RESERVED
+    head = memmap.head_of(pfn) if known else -1
+    bugs = memmap.bugs
+    if not known:
+        text, plain = f"{bugs.no_page} of struct page", f"pfn:{pfn:#x} has none"
+    elif code == RESERVED:
+        text, plain = bugs.reserved, "boot keeps the page: it is reserved"
+    elif code & 0xF0 == ON_PCP or head < 0 or 0x10 <= memmap.state[head] < IN_USE:
+        text, plain = bugs.free_already, "the page is free already"
+    elif code:
+        text, plain = bugs.wrong_order, f"it was allocated with order {code & 15}, not {order}"
+    else:
+        text, plain = bugs.tail, f"it lies inside the block at pfn {head:#x}: no allocation begins here"
+    return KernelBug(f"{text.format(pfn=pfn, comm=comm)} ({plain})")

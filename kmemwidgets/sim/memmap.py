@@ -17,6 +17,9 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from .rules.bugs import NEWEST, TABLE, BugRules
+from .rules.table import pick
+
 Table: TypeAlias = "memoryview | bytearray"
 
 #: First code of a block in use; the order is in the low four bits.
@@ -76,9 +79,11 @@ class MemMap:
         ``(zone number + 1) << 3 | type`` of a page block, once worked out; 0: not yet. Forgotten when its type changes.
     touched : set of int
         Pieces of `state` that may differ from zero, by ``pfn // CHUNK``.
+    bugs : BugRules
+        What this kernel writes of a page that must not be freed.
     """
 
-    __slots__ = ("_kept", "max_pfn", "pageblock_order", "places", "state", "touched", "types", "zone_ids")
+    __slots__ = ("_kept", "bugs", "max_pfn", "pageblock_order", "places", "state", "touched", "types", "zone_ids")
 
     def __init__(self, max_pfn: int, pageblock_order: int = 9) -> None:
         # Rounded up to the largest block, with one block to spare: buddies are looked
@@ -91,6 +96,7 @@ class MemMap:
         self.zone_ids = make_table((entries >> pageblock_order) + 1)
         self.places = [0] * ((entries >> pageblock_order) + 1)
         self.touched: set[int] = set()
+        self.bugs: BugRules = pick(BugRules, TABLE, NEWEST)
         # What `save` copied last.
         self._kept: dict[int, bytes] = {}
 

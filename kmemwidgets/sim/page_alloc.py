@@ -91,6 +91,7 @@ class PageAllocator(FastPath):
         shuffle: Shuffle | None = None,
     ) -> None:
         self.memmap = memmap
+        memmap.bugs = rules.bugs
         self.rules = rules
         self.cpu_node = tuple(cpu_node)
         self.zones = [ZoneLists(zone, memmap, rules, len(self.cpu_node)) for zone in zones]

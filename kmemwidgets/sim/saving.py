@@ -72,4 +72,5 @@ def refused(path: str | Path) -> Iterator[None]:
     except BadInput as error:
         raise BadInput(error.what, where=error.where or where, todo=error.todo) from error
     except (ValueError, TypeError, RuntimeError, KeyError, IndexError, AttributeError) as error:
-        raise BadInput(f"can't be carried out: {error}", where=where) from error
+        # The kernel's words may be several lines.
+        raise BadInput(f"can't be carried out: {' '.join(str(error).splitlines())}", where=where) from error

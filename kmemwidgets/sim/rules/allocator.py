@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from kmemwidgets.records import Version
 
-from . import gfp, page_alloc, pcp, watermark
+from . import bugs, gfp, page_alloc, pcp, watermark
+from .bugs import BugRules
 from .gfp import GfpRules
 from .page_alloc import BuddyRules
 from .pcp import PcpRules
@@ -23,6 +24,7 @@ class AllocatorRules:
     pcp: PcpRules
     watermark: WatermarkRules
     gfp: GfpRules
+    bugs: BugRules
 
 
 def allocator_rules(version: Version) -> AllocatorRules:
@@ -33,4 +35,5 @@ def allocator_rules(version: Version) -> AllocatorRules:
         pick(PcpRules, pcp.TABLE, version),
         pick(WatermarkRules, watermark.TABLE, version),
         pick(GfpRules, gfp.TABLE, version),
+        pick(BugRules, bugs.TABLE, version),
     )
