@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Machine": "kmemwidgets.sim",
     "KernelBug": "kmemwidgets.sim",
+    "allocation_interfaces": "kmemwidgets.sim",
     "Capture": "kmemwidgets.capture",
     "MachineSpec": "kmemwidgets.records",
     "Snapshot": "kmemwidgets.records",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from kmemwidgets.records import diff as diff
     from kmemwidgets.sim import KernelBug as KernelBug
     from kmemwidgets.sim import Machine as Machine
+    from kmemwidgets.sim import allocation_interfaces as allocation_interfaces
     from kmemwidgets.widgets import AddressMap as AddressMap
     from kmemwidgets.widgets import BootTimeline as BootTimeline
     from kmemwidgets.widgets import BuddyPanel as BuddyPanel

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from html import escape
+
+from kmemwidgets.records import parse_version
+
+from .rules import pick
+from .rules.interfaces import TABLE, InterfaceRules
+
+#: When a caller may have to sleep.
+BY_GFP, ALWAYS = "if its flags allow it", "always"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +30,8 @@ class Interface:
     zeroed : bool
     may_fail : bool
         Whether a caller that may wait can still get nothing.
+    waits : str
+        When the caller may have to sleep: an interrupt must not.
     undo : str
         What gives it back.
     use : str
@@ -35,6 +46,7 @@ class Interface:
     contiguous: bool
     zeroed: bool
     may_fail: bool
+    waits: str
     undo: str
     use: str
     source: str
@@ -42,49 +54,107 @@ class Interface:
 
 INTERFACES: tuple[Interface, ...] = (
     Interface(
-        "alloc_pages", "struct page of 2^order frames", "the largest order (10: 4 MiB)", True, False, True,
+        "alloc_pages", "struct page of 2^order frames", "the largest order", True, False, True, BY_GFP,
         "__free_pages", "whole pages, high memory too: page cache, page tables, a user's memory",
         "mm/page_alloc.c, __alloc_pages",
     ),
     Interface(
-        "__get_free_pages", "address of 2^order frames", "the largest order (10: 4 MiB)", True, False, True,
+        "__get_free_pages", "address of 2^order frames", "the largest order", True, False, True, BY_GFP,
         "free_pages", "whole pages that the kernel itself reads and writes; never high memory",
         "mm/page_alloc.c, __get_free_pages",
     ),
     Interface(
-        "kmem_cache_alloc", "an object of a cache", "the cache's object", True, False, True,
+        "kmem_cache_alloc", "an object of a cache", "the cache's object", True, False, True, BY_GFP,
         "kmem_cache_free", "many objects of one kind", "mm/slub.c, kmem_cache_alloc",
     ),
     Interface(
-        "kmalloc", "address of a block of at least the size", "KMALLOC_MAX_SIZE (4 MiB)", True, False, True,
+        "kmalloc", "address of a block of at least the size", "the largest order", True, False, True, BY_GFP,
         "kfree", "anything smaller than a page, or that must be contiguous", "mm/slab_common.c, __kmalloc",
     ),
     Interface(
-        "kzalloc", "the same, filled with zeros", "KMALLOC_MAX_SIZE (4 MiB)", True, True, True,
+        "kzalloc", "the same, filled with zeros", "the largest order", True, True, True, BY_GFP,
         "kfree", "structures whose fields begin as zero", "include/linux/slab.h, kzalloc",
     ),
     Interface(
-        "kcalloc", "an array of zeros; NULL if count times size overflows", "KMALLOC_MAX_SIZE (4 MiB)", True, True,
-        True, "kfree", "arrays whose length somebody else chose", "include/linux/slab.h, kcalloc",
+        "kcalloc", "an array of zeros; NULL if count times size overflows", "the largest order", True, True,
+        True, BY_GFP, "kfree", "arrays whose length somebody else chose", "include/linux/slab.h, kcalloc",
     ),
     Interface(
         "vmalloc", "an area of addresses over single frames", "vmalloc's space, the machine's memory", False, False,
-        True, "vfree", "large tables that no device reads; costs page tables and TLB entries", "mm/vmalloc.c, vmalloc",
+        True, ALWAYS, "vfree", "large tables that no device reads; costs page tables and TLB entries",
+        "mm/vmalloc.c, vmalloc",
     ),
     Interface(
-        "kvmalloc", "what kmalloc gives, else what vmalloc gives", "2 GiB", False, False, True,
+        "kvmalloc", "what kmalloc gives, else what vmalloc gives", "2 GiB", False, False, True, ALWAYS,
         "kvfree", "sizes that are mostly small and sometimes large", "mm/util.c, kvmalloc_node",
     ),
     Interface(
-        "mempool_alloc", "an object, from the reserve if need be", "the pool's object", True, False, False,
+        "mempool_alloc", "an object, from the reserve if need be", "the pool's object", True, False, False, BY_GFP,
         "mempool_free", "writing pages out to free memory: must go on when there is none",
         "mm/mempool.c, mempool_alloc",
     ),
     Interface(
-        "alloc_percpu", "a variable that each cpu has a copy of", "a unit of per-cpu memory (32 KiB)", False, True,
-        True, "free_percpu", "counters that each cpu changes without locks", "mm/percpu.c, pcpu_alloc",
+        "alloc_percpu", "a variable that each cpu has a copy of", "32 KiB", False, True, True, ALWAYS,
+        "free_percpu", "counters that each cpu changes without locks", "mm/percpu.c, pcpu_alloc",
     ),
 )  # fmt: skip
+#: What a reader compares, in the order of a row.
+COLUMNS = ("gives", "at most", "contiguous", "zeroed", "may fail", "may sleep", "undone by", "for")
+
+
+def _cells(each: Interface) -> tuple[str, ...]:
+    flags = ("yes" if flag else "no" for flag in (each.contiguous, each.zeroed, each.may_fail))
+    return (each.gives, each.largest, *flags, each.waits, each.undo, each.use)
+
+
+class InterfaceTable(tuple[Interface, ...]):
+    """The functions of one kernel; shown as a table to compare them by."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Write one block for each function."""
+        lines: list[str] = []
+        for each in self:
+            lines.append(each.name)
+            lines += [f"  {name + ':':<12}{cell}" for name, cell in zip(COLUMNS, _cells(each), strict=True)]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """Return one row for each function, for a notebook."""
+        head = "".join(f"<th>{name}</th>" for name in ("function", *COLUMNS))
+        rows = "".join(
+            f"<tr><td><code>{escape(each.name)}</code></td>"
+            + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(each))
+            + "</tr>"
+            for each in self
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def allocation_interfaces(kernel: str = "6.1") -> InterfaceTable:
+    """Return the allocation functions that a kernel has, side by side.
+
+    Parameters
+    ----------
+    kernel : str
+
+    Examples
+    --------
+    >>> [each.name for each in allocation_interfaces("2.4")]
+    ['alloc_pages', '__get_free_pages', 'kmem_cache_alloc', 'kmalloc', 'vmalloc']
+    >>> next(each.largest for each in allocation_interfaces("2.4") if each.name == "kmalloc")
+    '128 KiB'
+    """
+    rules = pick(InterfaceRules, TABLE, parse_version(kernel))
+    has = {
+        "kzalloc": rules.kzalloc, "kcalloc": rules.kcalloc, "kvmalloc": rules.kvmalloc,
+        "mempool_alloc": rules.mempool, "alloc_percpu": rules.percpu,
+    }  # fmt: skip
+    largest = {"kmalloc": rules.kmalloc_most, "kzalloc": rules.kmalloc_most, "kcalloc": rules.kmalloc_most}
+    return InterfaceTable(
+        replace(each, largest=largest.get(each.name) or each.largest) for each in INTERFACES if has.get(each.name, True)
+    )
 
 
 def choose(size: int, *, contiguous: bool = False, page_size: int = 4096, must_not_fail: bool = False) -> Interface:

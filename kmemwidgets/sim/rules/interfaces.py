@@ -13,8 +13,10 @@ class InterfaceRules:
 
     Attributes
     ----------
-    ksize, krealloc, kvmalloc, bulk, mempool, percpu, kcalloc : bool
+    ksize, krealloc, kvmalloc, bulk, mempool, percpu, kcalloc, kzalloc : bool
         percpu: alloc_percpu, of whatever make.
+    kmalloc_most : str
+        What kmalloc gives at most.
     percpu_chunks : bool
         Whether per-CPU memory comes from chunks; before that kmalloc gave each cpu's copy.
     """
@@ -26,6 +28,8 @@ class InterfaceRules:
     mempool: bool
     percpu: bool
     kcalloc: bool
+    kzalloc: bool
+    kmalloc_most: str
     percpu_chunks: bool
 
 
@@ -48,6 +52,12 @@ TABLE: tuple[Rule, ...] = (
     Rule("kcalloc", _OLD, False, "Arrays are multiplied and cleared by hand.", "include/linux/slab.h", ("source",)),
     Rule("kcalloc", (2, 6, 11), True, "kcalloc checks that an array's size does not overflow.",
          "include/linux/slab.h, kcalloc", ("source",)),
+    Rule("kzalloc", _OLD, False, "What must begin as zeros is cleared by hand.", "mm/slab.c", ("source",)),
+    Rule("kzalloc", (5, 6), True, "kzalloc gives zeros.", "include/linux/slab.h, kzalloc", ("source",)),
+    Rule("kmalloc_most", _OLD, "128 KiB", "kmalloc has a cache for all that it gives.", "mm/slab.c, cache_sizes",
+         ("source",)),
+    Rule("kmalloc_most", (5, 6), "the largest order", "kmalloc takes whole pages for what no cache holds.",
+         "include/linux/slab.h, KMALLOC_MAX_SIZE", ("source",)),
     Rule("percpu_chunks", _OLD, False, "kmalloc gives each cpu's copy.", "mm/slab.c, __alloc_percpu", ("source",)),
     Rule("percpu_chunks", (5, 6), True, "Copies lie at the same offset of every cpu's unit of a chunk.",
          "mm/percpu.c, pcpu_alloc", ("source",)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from slub_kit import FewPages, boot
 
+from kmemwidgets import allocation_interfaces
 from kmemwidgets.sim.errors import KernelBug
 from kmemwidgets.sim.interfaces import INTERFACES, choose
 from kmemwidgets.sim.mempool import Mempool
@@ -67,3 +68,18 @@ def test_promises_agree_with_each_other() -> None:
     assert not next(i for i in INTERFACES if i.name == "kvmalloc").contiguous
     with pytest.raises(ValueError, match="0 bytes"):
         choose(0)
+
+
+def test_the_functions_of_a_kernel() -> None:
+    now = allocation_interfaces("6.1")
+    assert [each.name for each in now] == [each.name for each in INTERFACES]
+    old = {each.name: each for each in allocation_interfaces("2.6.11")}
+    assert {"mempool_alloc", "alloc_percpu", "kcalloc"} <= set(old)
+    assert not {"kvmalloc", "kzalloc"} & set(old)
+    assert old["kmalloc"].largest == "128 KiB"
+    assert "mempool_alloc" not in {each.name for each in allocation_interfaces("2.4")}
+    text = repr(now)
+    assert text.count("\n") + 1 == 9 * len(now)
+    html = now._repr_html_()
+    assert html.count("<tr>") == 1 + len(now)
+    assert "<script" not in html
