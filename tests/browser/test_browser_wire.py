@@ -123,3 +123,52 @@ def test_every_module_loads_by_itself(browser: Any) -> None:
             assert names, path.name
     finally:
         page.close()
+
+
+DOM = """
+async (source) => {
+    const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+    const { element, fill, keepClicks } = await import(url);
+    const root = element("div", {});
+    window.heard = [];
+    window.draw = (...names) => fill(root, ...names.map((name) => element("button", {
+        text: name, style: "display: block; width: 90px; height: 30px", on: { click: () => heard.push(name) },
+    })), null);
+    document.body.replaceChildren(root);
+    keepClicks(root, new AbortController().signal);
+    draw("a", "b");
+}
+"""
+
+
+def test_a_click_counts_though_its_target_is_drawn_anew_under_it(page: Any) -> None:
+    page.evaluate(DOM, (FRONT / "dom.js").read_text("utf-8"))
+    spot = page.locator("button").first.bounding_box()
+    middle = spot["x"] + 20, spot["y"] + 15
+
+    def click(*names: str, far: int = 0) -> list[str]:
+        """Press the first button, draw others, release; return whose clicks were heard."""
+        page.evaluate("() => { draw('a', 'b'); heard.length = 0; }")
+        page.mouse.move(*middle)
+        page.mouse.down()
+        if names:
+            page.evaluate("names => draw(...names)", list(names))
+        page.mouse.move(middle[0] + far, middle[1])
+        page.mouse.up()
+        return page.evaluate("() => heard")
+
+    assert click() == ["a"]
+    assert click("a", "b") == ["a"]
+    # Others have come to its place: what was pressed is meant, not what is there when the finger goes up.
+    assert click("new", "a") == ["a"]
+    assert click("a", "b", far=30) == [], "a drag"
+
+
+def test_the_keyboard_stays_where_it_was_when_all_is_drawn_anew(page: Any) -> None:
+    page.evaluate(DOM, (FRONT / "dom.js").read_text("utf-8"))
+    page.locator("button", has_text="b").focus()
+    page.evaluate("() => draw('c', 'd')")
+    assert page.evaluate("() => document.activeElement.textContent") == "d"
+    page.evaluate("() => draw('e')")
+    assert page.evaluate("() => document.activeElement === document.body")
+    assert page.evaluate("() => document.body.textContent") == "e", "null is nothing, not a word"
