@@ -50,6 +50,8 @@ class FixedAreas:
     vmalloc_end : int
     kmap_begin : int
         Number of the first slot of the fixmap for short-lived mappings.
+    cpu_entry_bytes : int
+        Bytes of the cpus' entry areas, less than lies between their start and the fixmap.
     """
 
     fixaddr_start: int
@@ -61,6 +63,7 @@ class FixedAreas:
     vmalloc_end: int
     fixaddr_top: int = FIXADDR_TOP
     kmap_begin: int = KMAP_BEGIN
+    cpu_entry_bytes: int = 0
 
 
 Areas = Callable[..., FixedAreas]
@@ -144,6 +147,7 @@ def fixed_areas(*, nr_cpus: int, pae: bool, highmem: bool = True, kmap_slots: in
         pkmap_base=pkmap,
         last_pkmap=entries,
         vmalloc_end=(pkmap if highmem else ldt) - 2 * PAGE,
+        cpu_entry_bytes=PAGE * (CPU_ENTRY_PAGES * nr_cpus + 1),
     )
 
 

@@ -10,9 +10,9 @@ from kmemwidgets import arch as arch_constants
 from kmemwidgets.capture import Capture
 from kmemwidgets.procfs import dmesg
 from kmemwidgets.records import MachineSpec
-from kmemwidgets.sim.cmdline import memparse, parameter
+from kmemwidgets.sim.boot_log import cma_pages, first_deferred, vmalloc_tables
+from kmemwidgets.sim.cmdline import parameter
 from kmemwidgets.sim.early import DMA_END
-from kmemwidgets.sim.rules.layout import address_space
 from kmemwidgets.sim.zone_sizes import (
     NodeMemory,
     ZoneRange,
@@ -25,7 +25,6 @@ from kmemwidgets.sim.zone_sizes import (
     node_memory,
     rules_for,
     spans_of,
-    usable_memory,
     zone_ranges,
 )
 from kmemwidgets.sim.zonelist import build_zonelists
@@ -36,8 +35,6 @@ from .section import Figures, Section, Value
 #: Parts of the Memory: line that are sizes of the kernel image's sections.
 IMAGE_PARTS = ("kernel code", "rwdata", "rodata", "init", "bss")
 _POLICY = re.compile(r"^Policy zone: (\w+)$")
-#: A page of the third level maps so much on x86-64; mem_init makes one for each part of the vmalloc area.
-_PGDIR_SHIFT = {48: 39, 57: 48}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +149,7 @@ def _memory_line(
     """Return what of the Memory: line follows from the description, and with the allocator's log the rest."""
     kb = spec.page_size >> 10
     physical = sum(span.present for span in spans)
-    cma = _cma_pages(spec, physical)
+    cma = cma_pages(spec, physical)
     values: dict[str, Value] = {"Memory: total": physical * kb, "Memory: cma-reserved": cma * kb}
     high = [zone for zone in ranges if zone.name == "HighMem"]
     if high:
@@ -166,60 +163,8 @@ def _memory_line(
     if not rules_for(spec).memory_line_late:
         cut = {nid: first_deferred(spec, memory, spans, nid) for nid in {entry.nid for entry in memory}}
         early = sum(max(min(end, cut[nid]) - start, 0) for start, end, nid in free)
-        values["Memory: available"] = kb * (early - _vmalloc_tables(spec))
+        values["Memory: available"] = kb * (early - vmalloc_tables(spec))
     return values
-
-
-def first_deferred(spec: MachineSpec, memory: Sequence[NodeMemory], spans: Sequence[ZoneSpan], nid: int) -> int:
-    """Return the first frame of a node whose struct page is initialised late; the node's end if none is (defer_init).
-
-    The last zone of a node gets one section's worth at first, and goes on to the next section's start.
-    """
-    end = max(entry.end_pfn for entry in memory if entry.nid == nid)
-    if spec.option("CONFIG_DEFERRED_STRUCT_PAGE_INIT") != "y" or not rules_for(spec).deferred_init:
-        return end
-    shift = arch_constants.section_bits(spec.arch, page_size=spec.page_size, pae=spec.pae)
-    section = 1 << (shift - (spec.page_size.bit_length() - 1))
-    zone = [span for span in spans if span.nid == nid and span.present][-1]
-    done = 0
-    for entry in memory:
-        start, stop = max(entry.start_pfn, zone.start_pfn), min(entry.end_pfn, zone.start_pfn + zone.spanned)
-        if entry.nid != nid or start >= stop:
-            continue
-        # The section's first frame is itself counted before it is looked at.
-        pfn = max(start + section - done, start)
-        pfn = -(-pfn // section) * section
-        if pfn < stop:
-            return pfn
-        done += stop - start
-    return end
-
-
-def _vmalloc_tables(spec: MachineSpec) -> int:
-    """Return the pages of page tables that mem_init makes for the vmalloc area (preallocate_vmalloc_pages)."""
-    if spec.arch != "x86_64" or not rules_for(spec).vmalloc_tables_early:
-        return 0
-    shift = _PGDIR_SHIFT[spec.va_bits]
-    area = address_space(spec, usable_memory(spec)).area("vmalloc")
-    return ((area.end - 1) >> shift) - (area.start >> shift) + 1
-
-
-def _cma_pages(spec: MachineSpec, physical: int) -> int:
-    """Return the pages kept for contiguous allocations by the command line or the configuration."""
-    asked = parameter(spec.cmdline, "cma")
-    if spec.option("CONFIG_CMA") != "y":
-        return 0
-    if asked is not None:
-        return memparse(asked.partition("@")[0]) // spec.page_size
-    megabytes = int(spec.option("CONFIG_CMA_SIZE_MBYTES") or 0) << 20
-    percent = int(spec.option("CONFIG_CMA_SIZE_PERCENTAGE") or 0) * physical // 100 * spec.page_size
-    if spec.option("CONFIG_CMA_SIZE_SEL_PERCENTAGE") == "y":
-        megabytes = percent
-    elif spec.option("CONFIG_CMA_SIZE_SEL_MIN") == "y":
-        megabytes = min(megabytes, percent)
-    elif spec.option("CONFIG_CMA_SIZE_SEL_MAX") == "y":
-        megabytes = max(megabytes, percent)
-    return megabytes // spec.page_size
 
 
 def _recorded(capture: Capture) -> Figures:

@@ -39,9 +39,12 @@ class BootStep:
     source : str
         Kernel file.
     calls : tuple of BootCall
+    prints : tuple of str
+        Lines of the kernel's log about memory; a question mark for what only a real image knows.
     """
 
     name: str
     says: str
     source: str
     calls: tuple[BootCall, ...] = ()
+    prints: tuple[str, ...] = ()

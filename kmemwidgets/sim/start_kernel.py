@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from kmemwidgets.records import BootCall, BootStep, MachineSpec
 
+from .boot_log import memory_lines
 from .memblock import Call, Memblock
 from .rules import pick
 from .rules.start_kernel import MEANINGS, TABLE, StartKernelRules
@@ -18,6 +19,9 @@ _STEP_OF = {
     "Dentry cache hash table": "vfs_caches_init_early",
     "Inode-cache hash table": "vfs_caches_init_early",
 }
+
+#: The steps that may print the Memory: line, the one that does first.
+PRINTING = ("mem_init_print_info", "page_alloc_init_late", "mem_init")
 
 
 def boot_steps(spec: MachineSpec, memblock: Memblock) -> tuple[BootStep, ...]:
@@ -39,7 +43,10 @@ def boot_steps(spec: MachineSpec, memblock: Memblock) -> tuple[BootStep, ...]:
         BootCall("hand over", start * spec.page_size, end * spec.page_size)
         for start, end, _nid in memblock.free_pfn_ranges()
     ]
-    return tuple(_described(name, calls[name]) for name in names)
+    # The line is printed by the step that is there to do it, else by mem_init.
+    printing = next((found[name] for name in PRINTING if name in found), "")
+    lines = memory_lines(spec, memblock)
+    return tuple(_described(name, calls[name], lines if name == printing else ()) for name in names)
 
 
 def _step(call: Call, found: dict[str, str]) -> str:
@@ -53,6 +60,6 @@ def _hand_over(found: dict[str, str]) -> str:
     return found.get("memblock_free_all") or found["mem_init"]
 
 
-def _described(name: str, calls: Sequence[BootCall]) -> BootStep:
+def _described(name: str, calls: Sequence[BootCall], prints: tuple[str, ...]) -> BootStep:
     says, source = MEANINGS[name.rpartition(": ")[2]]
-    return BootStep(name, says, source, tuple(calls))
+    return BootStep(name, says, source, tuple(calls), prints)

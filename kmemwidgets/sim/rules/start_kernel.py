@@ -66,6 +66,13 @@ _V612 = (
              "kmsan_init_runtime", "mm_cache_init", "execmem_init"),
     *_LATE,
 )  # fmt: skip
+_LAST = "kernel_init_freeable: page_alloc_init_late"
+#: 6.5 to 6.10: mem_init_print_info is still called right after mem_init.
+_V65 = tuple(
+    name
+    for step in _V612
+    for name in ((step, "mm_core_init: mem_init_print_info") if step == "mm_core_init: mem_init" else (step,))
+)
 _V618 = (
     *_EARLY, "early_numa_node_init", "vfs_caches_init_early",
     *_inside("mm_core_init", "arch_mm_preinit", "hugetlb_bootmem_alloc", "build_all_zonelists",
@@ -83,9 +90,11 @@ TABLE: tuple[Rule, ...] = (
     Rule("steps", (2, 6, 11), _V2611, "Zonelists are built before mem_init.", "init/main.c start_kernel"),
     Rule("steps", (5, 6), _V56, "What belongs together is called by mm_init.", "init/main.c mm_init", ("source",)),
     Rule("steps", (6, 1), _V61, "mm_init, with the checkers that came since.", "init/main.c mm_init", ("source",)),
-    Rule("steps", (6, 5), _V612, "mm_init is now mm_core_init, and builds the zonelists too.",
-         "mm/mm_init.c mm_core_init", ("source",)),
-    Rule("steps", (6, 18), _V618, "The hand-over is a generic step of its own, before mem_init.",
+    Rule("steps", (6, 5), _V65, "mm_init is now mm_core_init, and builds the zonelists too.",
+         "mm/mm_init.c mm_core_init", ()),
+    Rule("steps", (6, 11), (*_V612, _LAST), "The Memory: line waits until all struct pages are initialised.",
+         "mm/mm_init.c mm_core_init, page_alloc_init_late", ("source",)),
+    Rule("steps", (6, 18), (*_V618, _LAST), "The hand-over is a generic step of its own, before mem_init.",
          "mm/mm_init.c mm_core_init", ("source",)),
 )  # fmt: skip
 
@@ -115,7 +124,10 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "stack_depot_early_init": ("Makes room for stack traces that are kept once each.", "lib/stackdepot.c"),
     "kho_memory_init": ("Keeps what a kernel before this one handed over.", "kernel/kexec_handover.c"),
     "memblock_free_all": ("Gives every frame that is not reserved to the page allocator.", "mm/memblock.c"),
-    "mem_init": ("Gives free memory to the page allocator (up to 6.12), prints the Memory: line.", "arch/*/mm/init.c"),
+    "mem_init": ("Gives free memory to the page allocator (up to 6.12); before 6.1 it prints the Memory: line.",
+                 "arch/*/mm/init.c"),
+    "page_alloc_init_late": ("Waits for the threads that initialise the rest of struct pages; prints the Memory: line.",
+                             "mm/mm_init.c"),
     "mem_init_print_info": ("Prints the Memory: line.", "mm/mm_init.c"),
     "kmem_cache_init": ("Makes the first slab caches with the help of two static ones, then kmalloc's.", "mm/slub.c"),
     "kmem_cache_sizes_init": ("Makes the caches behind kmalloc.", "mm/slab.c"),

@@ -101,6 +101,7 @@ class BootTimeline(KmemWidget):
                     "name": step.name,
                     "says": step.says,
                     "source": step.source,
+                    "prints": list(step.prints),
                     "calls": [
                         [call.what, hex(call.start), hex(call.end), call.caller, call.estimated] for call in step.calls
                     ],
@@ -120,6 +121,7 @@ class BootTimeline(KmemWidget):
                 if (total := sum(call.end - call.start for call in step.calls if call.what == what))
             )
             lines.append(f"  {number:>2} {step.name}{': ' + moved if moved else ''}")
+            lines += [f"     | {line}" for line in step.prints]
         return "\n".join(lines)
 
     def picture(self) -> str:

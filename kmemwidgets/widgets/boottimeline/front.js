@@ -38,8 +38,9 @@ function openView({ model, el, signal, wire }) {
   const bars = element("div", { class: "kmem-boot-bars" });
   const totals = element("dl", { class: "kmem-boot-totals" });
   const calls = element("div", { class: "kmem-boot-calls" });
+  const log = element("pre", { class: "kmem-boot-log", hidden: true, tabindex: "0", "aria-label": text("boottimeline.prints") });
   fill(shell.body, element("div", { class: "kmem-boot-two" }, list,
-    element("div", { class: "kmem-boot-main" }, title, says, bars, totals, calls)));
+    element("div", { class: "kmem-boot-main" }, title, says, log, bars, totals, calls)));
   const draw = onceAFrame(paint, signal);
   model.on("change:step", draw);
   signal.addEventListener("abort", () => model.off("change:step", draw));
@@ -115,6 +116,8 @@ function openView({ model, el, signal, wire }) {
       element("td", {}, element("code", { text: `${hex(call.start)} – ${hex(call.end - 1n)}` })),
       element("td", { text: sizeWords(call.end - call.start) }),
       element("td", { text: call.estimated ? text("boottimeline.estimated", { caller: call.caller }) : call.caller })));
+    log.hidden = !step?.prints.length;
+    log.textContent = step?.prints.join("\n") ?? "";
     fill(calls, lines.length
       ? element("table", { class: "kmem-boot-table" }, element("thead", {}, element("tr", {},
         ...["what", "range", "size", "caller"].map((name) => element("th", { scope: "col", text: text(`boottimeline.${name}`) })))),

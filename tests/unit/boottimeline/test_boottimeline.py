@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from kmemwidgets import BootTimeline, Machine
+import pytest
+from casefinder import capture_id, captures
+
+from kmemwidgets import BootTimeline, Capture, Machine
 from kmemwidgets.records import BadInput, Snapshot
 from kmemwidgets.sim.rules.start_kernel import MEANINGS, TABLE
 
@@ -66,6 +69,70 @@ def test_the_widget_steps_by_number_and_by_name():
             panel.go(wrong)
     assert "memblock_free_all: hand over" in repr(panel)
     assert "memblock_free_all" in panel.picture()
+
+
+def printed(**machine):
+    return {step.name.rpartition(": ")[2]: step.prints for step in Machine.boot(**machine).boot_steps() if step.prints}
+
+
+@pytest.mark.parametrize(
+    ("kernel", "step"),
+    [("2.4", "mem_init"), ("2.6.11", "mem_init"), ("5.6", "mem_init"), ("6.1", "mem_init_print_info"),
+     ("6.6", "mem_init_print_info"), ("6.12", "page_alloc_init_late"), ("6.18", "page_alloc_init_late")],
+)  # fmt: skip
+def test_which_step_prints_the_memory_line(kernel, step):
+    arch = "x86_32" if kernel.startswith("2") else "x86_64"
+    lines = printed(arch=arch, kernel=kernel, memory="256M")
+    assert list(lines) == [step]
+    assert len(lines[step]) == 1
+    assert lines[step][0].startswith("Memory: ")
+    assert ("cma-reserved" in lines[step][0]) is not kernel.startswith("2")
+
+
+def test_2_4_counts_holes_and_high_memory():
+    lines = printed(arch="x86_32", kernel="2.4", memory="1G", cpus=1)["mem_init"]
+    found = re.fullmatch(
+        r"Memory: (\d+)k/1048576k available \(\?k kernel code, (\d+)k reserved, \?k data, \?k init, 131072k highmem\)",
+        lines[0],
+    )
+    assert found
+    managed = sum(zone.managed for zone in Machine.boot(arch="x86_32", kernel="2.4", memory="1G", cpus=1).zones)
+    assert int(found[1]) == managed * 4
+
+
+def test_x86_32_prints_its_address_space_until_5_6():
+    lines = printed(arch="x86_32", kernel="5.6", memory="2G")["mem_init"]
+    assert lines[1:] == (
+        "virtual kernel memory layout:",
+        "    fixmap  : 0xfff18000 - 0xfffff000   ( 924 kB)",
+        "  cpu_entry : 0xff800000 - 0xff959000   (1380 kB)",
+        "    pkmap   : 0xff000000 - 0xff400000   (4096 kB)",
+        "    vmalloc : 0xf77fe000 - 0xfeffe000   ( 120 MB)",
+        "    lowmem  : 0xc0000000 - 0xf6ffe000   ( 879 MB)",
+        "      .init : ?",
+        "      .data : ?",
+        "      .text : ?",
+    )
+    assert [len(each) for each in printed(arch="x86_32", kernel="6.1", memory="2G").values()] == [1]
+    bare = printed(arch="x86_32", kernel="5.6", memory="512M", config={"CONFIG_HIGHMEM": False})["mem_init"]
+    assert not any("pkmap" in line for line in bare)
+    assert "highmem" not in bare[0]
+
+
+def test_arm_tells_its_banks_first():
+    assert printed(arch="arm", kernel="2.4", memory="256M")["mem_init"][0] == "Memory: 256MB = 256MB total"
+
+
+def logged_calls(path):
+    capture = Capture.load(path)
+    return "memblock=debug" in str(capture.meta.get("cmdline", "")) and capture.spec().kernel < (6, 11)
+
+
+@pytest.mark.parametrize("path", [path for path in captures() if logged_calls(path)], ids=capture_id)
+def test_the_memory_line_of_a_recording_with_all_calls(path):
+    capture = Capture.load(path)
+    lines = [line for step in Machine.boot(capture).boot_steps() for line in step.prints]
+    assert [line.partition("] ")[2] for line in capture.text("dmesg.txt").splitlines() if "] Memory: " in line] == lines
 
 
 def test_a_recording_is_sent_to_machine_boot():

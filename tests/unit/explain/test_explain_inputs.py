@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kmemwidgets.explain.boot import BootInputs, first_deferred, predict_boot
+from kmemwidgets.explain.boot import BootInputs, predict_boot
 from kmemwidgets.explain.memblock_log import MemblockLog, read_log, replay
 from kmemwidgets.explain.meminfo import MeminfoSet, predict_meminfo
 from kmemwidgets.explain.reserves import (
@@ -18,6 +18,7 @@ from kmemwidgets.explain.reserves import (
 )
 from kmemwidgets.explain.zones import predict_zones
 from kmemwidgets.records import MachineSpec, MemoryRange, ZoneInfo
+from kmemwidgets.sim.boot_log import first_deferred
 from kmemwidgets.sim.describe import describe
 from kmemwidgets.sim.zone_sizes import movable_starts, node_memory, spans_of, zone_ranges
 
