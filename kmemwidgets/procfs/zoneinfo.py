@@ -225,8 +225,8 @@ class _Reader:
                 self.ends.add(last)
             elif last in self.ends:
                 raise self.error(f"{name} ends without {last}, which the zones above have")
-        if zone["present"] and not self.pagesets[-1]:
-            raise self.error(f"{name} ends without pagesets, which every zone with pages has")
+        if zone["present"] and not self.pagesets[-1] and "start_pfn" not in zone:
+            raise self.error(f"{name} ends without pagesets and start_pfn, which every zone with pages has")
 
     def record(self) -> ZoneInfoFile:
         zones = tuple(

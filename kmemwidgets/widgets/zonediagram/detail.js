@@ -17,7 +17,7 @@ function card(title, ...content) {
 
 function zonePanel(zone, data) {
   const cards = [card(text("zonediagram.figures"), figures(zone, data))];
-  if (zone.min !== null && zone.managed) cards.push(card(text("zonediagram.marks"), gauge(zone)));
+  if (zone.min !== null && zone.pages) cards.push(card(text("zonediagram.marks"), gauge(zone)));
   const lists = element("div");
   if (zone.free_area?.length) {
     lists.append(card(text("zonediagram.blocks"), blocks(zone), element("p", { class: "kmem-zd-small", text: text("zonediagram.blocks.all") })));

@@ -130,18 +130,25 @@ def nodes_of(snapshot: Snapshot) -> tuple[NodeInfo, ...]:
     return tuple(NodeInfo(nid) for nid in sorted({zone.nid for zone in snapshot.zones}))
 
 
+def pages_in(zone: ZoneInfo) -> int | None:
+    """Return what a zone's free pages and marks are shares of: its managed pages, which Linux prints since 3.10."""
+    return zone.present if zone.managed is None else zone.managed
+
+
 def zone_says(zone: ZoneInfo, page_size: int) -> str:
     """Say a zone in one line."""
     where = f"node {zone.nid} {zone.name}"
     if zone.present == 0:
         return f"{where}: empty"
-    if zone.managed is None or zone.free is None:
+    pages = pages_in(zone)
+    if pages is None or zone.free is None:
         blocks = sum((area.nr_free << area.order) for area in zone.free_area or ())
         return f"{where}: {count(blocks)} pages in free blocks" if zone.free_area else f"{where}: nothing more is known"
+    kind = "present" if zone.managed is None else "managed"
+    marks = " / ".join(count(mark or 0) for mark in (zone.min, zone.low, zone.high))
     return (
-        f"{where}: {size(zone.managed * page_size)} managed, {size(zone.free * page_size)} free "
-        f"({share(zone.free, zone.managed)}), watermarks {count(zone.min or 0)} / {count(zone.low or 0)} / "
-        f"{count(zone.high or 0)} pages"
+        f"{where}: {size(pages * page_size)} {kind}, {size(zone.free * page_size)} free ({share(zone.free, pages)}), "
+        f"watermarks {marks} pages"
     )
 
 
@@ -158,8 +165,8 @@ def _node_line(node: NodeInfo, snapshot: Snapshot) -> str:
     parts = [f"node {node.nid}:"]
     if node.cpus:
         parts.append(f"cpus {ranges(node.cpus)},")
-    managed = [zone.managed for zone in snapshot.zones if zone.nid == node.nid and zone.managed is not None]
-    parts.append(size(sum(managed) * snapshot.page_size) if managed else "size unknown")
+    known = [pages for zone in snapshot.zones if zone.nid == node.nid and (pages := pages_in(zone)) is not None]
+    parts.append(size(sum(known) * snapshot.page_size) if known else "size unknown")
     if len(node.distance) > 1:
         parts.append(f"at distances {', '.join(map(str, node.distance))}")
     if node.fallback and len(node.fallback) > 1:
@@ -215,6 +222,7 @@ def _zone(zone: ZoneInfo, names: Sequence[str], snapshot: Snapshot) -> dict[str,
         "name": zone.name,
         "empty": zone.present == 0,
         "says": zone_says(zone, snapshot.page_size),
+        "pages": pages_in(zone),
         **{
             key: getattr(zone, key)
             for key in (

@@ -119,7 +119,7 @@ function drawNodes(svg, chips, data, bands, at, node, now, actions) {
 }
 
 function total(node) {
-  return node.zones.reduce((sum, zone) => sum + (zone.managed ?? zone.present ?? pagesOf(zone)), 0);
+  return node.zones.reduce((sum, zone) => sum + (zone.pages ?? pagesOf(zone)), 0);
 }
 
 function drawZones(svg, chips, data, own, at, node, zone, now, bounds, actions) {
@@ -132,18 +132,18 @@ function drawZones(svg, chips, data, own, at, node, zone, now, bounds, actions) 
     svg.append(svgElement("rect", {
       class: `kmem-zd-zoneband ${look}`, x, y: ZONE.top, width: wide, height: ZONE.height, "data-zone": each.name, on: { click: open },
     }));
-    if (each.managed && each.free !== null) {
-      const level = ZONE.height * Math.min(1, each.free / each.managed);
+    if (each.pages && each.free !== null) {
+      const level = ZONE.height * Math.min(1, each.free / each.pages);
       svg.append(svgElement("rect", {
         class: `kmem-zd-level ${look}`, x, y: ZONE.top + ZONE.height - level, width: wide, height: level,
       }));
       for (const name of ["min", "low", "high"]) {
         if (!each[name]) continue;
-        const y = ZONE.top + ZONE.height * (1 - Math.min(1, each[name] / each.managed));
+        const y = ZONE.top + ZONE.height * (1 - Math.min(1, each[name] / each.pages));
         svg.append(svgElement("line", { class: `kmem-zd-mark kmem-zd-mark-${name}`, x1: x, x2: x + wide, y1: y, y2: y }));
       }
     }
-    labels.push({ zone: each, middle: x + wide / 2, x: x + wide / 2, label: `${each.name} · ${sizeWords((each.managed ?? pagesOf(each)) * data.page_size)}` });
+    labels.push({ zone: each, middle: x + wide / 2, x: x + wide / 2, label: `${each.name} · ${sizeWords((each.pages ?? pagesOf(each)) * data.page_size)}` });
   }
   for (const each of node.zones.filter((z) => !own.some((band) => band.zone === z))) {
     labels.push({ zone: each, middle: 1e9, x: null, label: `${each.name} · ${text("zonediagram.empty")}` });
@@ -216,11 +216,11 @@ function drawPages(svg, stage, data, node, zone, now, [left, right], actions) {
       svg.append(svgElement("path", { d: path, class: "kmem-zd-use", style: `--light:${light};--dark:${darkly}`, "data-use": name }));
     }
   } else {
-    const free = zone.managed ? (wide * (zone.free ?? 0)) / zone.managed : 0;
+    const free = zone.pages ? (wide * (zone.free ?? 0)) / zone.pages : 0;
     svg.append(svgElement("rect", { class: `kmem-zd-level kmem-zd-${hue(zone.name)}`, x: left, y: PAGE.top, width: free, height: PAGE.height }));
     svg.append(svgElement("text", {
       class: "kmem-zd-unknown", x: left + 10, y: PAGE.top + PAGE.height / 2 + 4,
-      text: zone.managed ? text("zonediagram.nopages", { free: count(zone.free ?? 0), managed: count(zone.managed) })
+      text: zone.pages ? text("zonediagram.nopages", { free: count(zone.free ?? 0), managed: count(zone.pages) })
         : text("zonediagram.nopages.at_all"),
     }));
   }
@@ -246,10 +246,10 @@ function legend(data, zone) {
   const keys = data.kinds.filter(([name]) => zone?.uses?.[name]).map(([name, label, light, dark]) =>
     element("span", { class: "kmem-chart-key", "data-kind": name },
       element("i", { class: "kmem-zd-kind", style: `--light:${light};--dark:${dark}` }), label));
-  const marks = zone?.managed ? ["min", "low", "high"].map((name) =>
+  const marks = zone?.pages ? ["min", "low", "high"].map((name) =>
     element("span", { class: "kmem-chart-key" }, element("i", { class: `kmem-zd-rule kmem-zd-mark-${name}` }),
       element("span", { text: name, "data-term": name }))) : [];
-  const level = zone?.managed
+  const level = zone?.pages
     ? [element("span", { class: "kmem-chart-key" }, element("i", { class: `kmem-zd-water kmem-zd-${hue(zone.name)}` }), text("zonediagram.water"))]
     : [];
   return element("div", { class: "kmem-zd-legend" },

@@ -6,7 +6,7 @@ from kmemwidgets.records import Snapshot, ZoneInfo
 from kmemwidgets.widgets._picture import svg, tag, words
 from kmemwidgets.widgets._words import count, size
 
-from .facts import diagram, nodes_of
+from .facts import diagram, nodes_of, pages_in
 
 WIDTH = 720
 _LEFT, _ROW = 96, 84
@@ -50,12 +50,13 @@ def _row(zones: list[ZoneInfo], y: float, largest: int, page_size: int) -> list[
         wide = max(2.0, room * _pages(zone) / largest)
         hue = HUE.get(zone.name, "#7b8794")
         parts.append(tag("rect", x=x, y=y, width=wide, height=44, fill=hue, fill_opacity="0.16", stroke=hue))
-        if zone.free is not None and zone.managed:
-            level = 44 * zone.free / zone.managed
+        pages = pages_in(zone)
+        if zone.free is not None and pages:
+            level = 44 * zone.free / pages
             parts.append(tag("rect", x=x, y=y + 44 - level, width=wide, height=level, fill=hue, fill_opacity="0.5"))
         for mark in (zone.min, zone.low, zone.high):
-            if mark and zone.managed:
-                at = y + 44 - 44 * mark / zone.managed
+            if mark and pages:
+                at = y + 44 - 44 * mark / pages
                 parts.append(tag("line", x1=x, x2=x + wide, y1=at, y2=at, stroke="#16191d", stroke_width="0.6"))
         known = f"{size(_pages(zone) * page_size)}, free {count(zone.free)}" if zone.free is not None else ""
         label = f"{zone.name} {known}"

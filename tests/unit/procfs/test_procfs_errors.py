@@ -82,7 +82,7 @@ CASES = [
     ("zoneinfo", ZONE.replace("        high     30\n", ""), "F:14: zone Normal of node 0 ends without high"),
     ("zoneinfo", ZONE.replace("low      20", "low      31"), "F:15: zone Normal of node 0: low 31 is more than"),
     ("zoneinfo", ZONE.replace("managed  200", "managed  301"), "F:15: zone Normal of node 0: managed 301 is more than"),
-    ("zoneinfo", ZONE.partition("  pagesets")[0], "F:9: zone Normal of node 0 ends without pagesets, which every"),
+    ("zoneinfo", ZONE.partition("  pagesets")[0], "F:9: zone Normal of node 0 ends without pagesets and start_pfn"),
     (
         "zoneinfo",
         ZONE + ZONE.replace("Normal", "HighMem").replace("  start_pfn:           4096\n", ""),

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
+from casefinder import DATA
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,6 +130,18 @@ def test_summary_and_picture_say_what_is_there() -> None:
     assert "a <b>machine</b>" in said
     assert "empty: Normal, Movable" in said
     assert widget.picture() == ZoneDiagram(SNAP).picture()
+
+
+def test_a_zone_of_an_old_kernel_is_as_large_as_what_is_present() -> None:
+    # Linux before 3.10 prints no managed pages: its marks are shares of the present ones.
+    text = (DATA / "procfs/zoneinfo-2.6.14-i386.txt").read_text(encoding="utf-8")
+    shown = ZoneDiagram(text)
+    lines = shown.summary().splitlines()
+    assert "node 0: 1014.5 MiB" in lines[1], lines
+    assert "16 MiB present" in lines[2]
+    zones = diagram(shown.source.snapshot())["nodes"][0]["zones"]
+    assert [zone["pages"] for zone in zones] == [4096, 225280, 30342]
+    ET.fromstring(shown.picture())
 
 
 def test_a_node_says_how_far_the_others_are_and_in_which_order_it_asks_them() -> None:
