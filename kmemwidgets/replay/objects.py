@@ -4,7 +4,8 @@ The simulated allocator starts without a slab. It learns of one when an object o
 request got an object that nothing before could tell of; such a slab counts as full until then. From there on
 the allocator decides by itself, and each recorded object that was freed earlier in the trace is compared with
 its decision. After a miss the recorded object is taken, and everything that lay above it on its list is
-held to have been taken by requests without an event (kmem_cache_alloc_bulk).
+held to have been taken by requests without an event (kmem_cache_alloc_bulk). What a new slab hands out after its
+first object is told from the cache's earlier new slabs (`NewSlabs`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from kmemwidgets.capture import Capture
 from kmemwidgets.procfs import slabinfo
 from kmemwidgets.records import MachineSpec, SlabCacheInfo
+from kmemwidgets.sim.gfp import GFP_KERNEL
 from kmemwidgets.sim.rules import pick
 from kmemwidgets.sim.rules.kmalloc import TABLE as KMALLOC_TABLE
 from kmemwidgets.sim.rules.kmalloc import KmallocRules
@@ -27,6 +29,8 @@ from kmemwidgets.sim.slub import Slub
 from kmemwidgets.sim.slub_layout import CacheGeometry, ObjectLayout
 from kmemwidgets.sim.slub_options import tunables
 from kmemwidgets.tracefs import SLAB_EVENTS, Row, scan
+
+from .new_slabs import NewSlabs
 
 #: Misses that are told one by one.
 FIRST_MISSES = 10
@@ -150,6 +154,7 @@ class ObjectReplay:
         self.counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         self.unattributed = 0
         self.misses: list[ObjectMiss] = []
+        self.new_slabs = NewSlabs()
 
     def run(self, rows: Sequence[Row]) -> ObjectResult:
         """Replay a whole trace."""
@@ -167,6 +172,8 @@ class ObjectReplay:
                 self._free(None, values[1], cpu)
             elif name == "mm_page_free" and values[0] is not None:
                 self._pages_freed(values[0], values[1])
+            elif name == "mm_page_alloc" and values[0] is not None and values[1] <= self.slub.tunables.highest_order:
+                self.new_slabs.pages_allocated(values[0], values[1])
         return self.result()
 
     def result(self) -> ObjectResult:
@@ -240,7 +247,9 @@ class ObjectReplay:
             if predicted != address:
                 self.misses.append(ObjectMiss(number, cache.name, predicted, address))
         if predicted == address:
-            self.slub.kmem_cache_alloc(cache, cpu=cpu)
+            # Nobody looks at an object's bytes here, nor is it known where in its slot it lies.
+            self.slub.slab_alloc(cache, GFP_KERNEL, cpu)
+            self.new_slabs.handed_out(self._slab(cache, address), address)
         else:
             self._take(cache, address, cpu)
         self.owner[address] = cache
@@ -268,6 +277,7 @@ class ObjectReplay:
         """Forget slabs whose pages went back."""
         if order > self.slub.tunables.highest_order:
             return
+        self.new_slabs.pages_freed(pfn, order)
         first = self.slub.page_offset + (pfn << self.slub.page_shift) >> self.slub.page_shift
         for page in range(first, first + (1 << order)):
             slab = self.slub.slabs.get(page)
@@ -293,7 +303,9 @@ class ObjectReplay:
             if other is not None:
                 self._off_the_lists(other)
                 self.slub.forget_slab(other)
-        return self.slub.add_slab(cache, pfn, order, self._nid(pfn))
+        slab = self.slub.add_slab(cache, pfn, order, self._nid(pfn))
+        self.new_slabs.entered(slab)
+        return slab
 
     def _nid(self, pfn: int) -> int:
         start = pfn << self.slub.page_shift
@@ -321,6 +333,9 @@ class ObjectReplay:
         # What lay above it went without an event; what isn't on the list at all lay below everything known.
         while c.freelist and c.freelist.pop() != address:
             pass
+        self.new_slabs.handed_out(slab, address)
+        if not c.freelist:
+            c.freelist = self.new_slabs.following(slab, address)[::-1]
 
     def _make_cpu_slab(self, cache: KmemCache, slab: Slab, cpu: int) -> None:
         """Make a slab the cpu's: the one before it was used up, and so were those listed before it."""
@@ -372,7 +387,7 @@ def extra_keys(capture: Capture, trace: str, text: str) -> dict[str, Any]:
     # The figures of a cache that count here don't change while it lives: any reading of them will do.
     paths = [f"{trace}/slabinfo.before", f"{trace}/slabinfo.after", "snap/slabinfo.after", "proc/slabinfo"]
     path = next((path for path in paths if capture.has(path)), None)
-    rows = list(scan(text, (*SLAB_EVENTS, "mm_page_free"), where=f"{capture.name}/{trace}"))
+    rows = list(scan(text, (*SLAB_EVENTS, "mm_page_alloc", "mm_page_free"), where=f"{capture.name}/{trace}"))
     if path is None or not any(row[0] in SLAB_EVENTS for row in rows):
         return {}
     return {"objects": replay_objects(capture.spec(), rows, capture.text(path), f"{capture.name}/{path}").as_json()}

@@ -159,3 +159,34 @@ def test_the_log_and_the_series_are_read() -> None:
     assert [(reading.time_ns, reading.label, len(reading.areas)) for reading in readings] == [
         (5, "one", 1), (7, "two words", 1),
     ]  # fmt: skip
+
+
+def pages(pfn: int, order: int = 0) -> Row:
+    return event("mm_page_alloc", pfn, order, 0, "GFP_KERNEL")
+
+
+def small(address: int) -> Row:
+    return alloc(address, size=512)
+
+
+def test_a_new_slab_follows_the_order_that_the_one_before_has_shown() -> None:
+    # Eight objects of 512 bytes; both slabs go through one cycle, the second from its middle.
+    cycle = [3, 0, 7, 5, 1, 6, 2, 4]
+    first = [pages(4), *(small(0x4000 + 512 * number) for number in cycle)]
+    gone = [free(0x4000 + 512 * number, "single") for number in cycle] + [event("mm_page_free", 4, 0)]
+    again = [small(0x4000 + 512 * number) for number in cycle[5:] + cycle[:5]]
+    # Who follows the last of the cycle the first slab can't tell, nor with what the second one begins.
+    assert run(*first, *gone, pages(4), *again) == (8, 6, 0)
+    assert run(*first, *gone, *again) == (8, 0, 0), "without new pages nothing says that the slab is new"
+
+
+def test_an_object_given_back_to_a_new_slab_goes_out_before_its_next_one() -> None:
+    first = [pages(4), *(small(0x4000 + 512 * number) for number in (2, 0, 1))]
+    gone = [free(0x4000 + 512 * number, "single") for number in (2, 0, 1)] + [event("mm_page_free", 4, 0)]
+    again = [pages(4), small(0x4400), small(0x4000), free(0x4000, "single"), small(0x4000), small(0x4200)]
+    assert run(*first, *gone, *again) == (4, 3, 0)
+
+
+def test_objects_behind_a_red_zone_are_replayed_too() -> None:
+    rows = [small(0x4040), small(0x4240), free(0x4040, "single"), small(0x4040)]
+    assert run(*rows) == (1, 1, 0)
