@@ -54,11 +54,7 @@ def boot(slab: Slab24) -> None:
     if rules.boot_arrays:
         cache_cache.arrays = [ArrayCache(1, 1)]
     slab.cache_cache = cache_cache
-    for size in rules.sizes:
-        if size < 64 and machine.page_size > 4096:
-            continue
-        if (size == 96 and machine.cache_line >= 64) or (size == 192 and machine.cache_line >= 128):
-            continue
+    for size in general_sizes(rules, machine):
         _general(slab, size)
     if rules.boot_arrays:
         for cache in (cache_cache, slab.general[0][0]):
@@ -70,6 +66,13 @@ def boot(slab: Slab24) -> None:
         slab.enable_cpucache(cache)
     if rules.boot_arrays:
         _bring_up_cpus(slab)
+
+
+def general_sizes(rules: SlabRules, machine: SlabTunables) -> tuple[int, ...]:
+    """Return the sizes of kmalloc's caches: odd ones only where they don't waste cache lines (kmalloc_sizes.h)."""
+    left_out = {32} if machine.page_size > 4096 else set()
+    left_out |= {size for size, line in ((96, 64), (192, 128)) if machine.cache_line >= line}
+    return tuple(size for size in rules.sizes if size not in left_out)
 
 
 def _cache_of_caches(slab: Slab24) -> SlabCache24:

@@ -93,7 +93,7 @@ _KMALLOCPANEL = {
     "kmallocpanel.classes": "Caches by size",
     "kmallocpanel.class": "{objects} objects in a slab of {pages}",
     "kmallocpanel.nothing": "ZERO_SIZE_PTR: no memory is taken, and kfree accepts it.",
-    "kmallocpanel.refused": "NULL: more than KMALLOC_MAX_SIZE, {largest} bytes.",
+    "kmallocpanel.refused": "NULL: more than {bound}, {largest} bytes.",
     "kmallocpanel.cache": "{cache} gives {taken} bytes, {wasted} of them wasted ({share}).",
     "kmallocpanel.pages": "No cache is so large: {pages} (order {order}) of the page allocator, {taken} bytes, "
     "{wasted} of them wasted ({share}).",

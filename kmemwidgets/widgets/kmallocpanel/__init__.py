@@ -82,9 +82,12 @@ class KmallocPanel(KmemWidget):
         model = self._kmalloc
         asked, taken = model.wasted(self._requests)
         return {
-            "subtitle": f"{self.snapshot.name}: {self.snapshot.arch}, Linux {format_version(self.snapshot.kernel)}",
+            "subtitle": f"{self.snapshot.name}: {self.snapshot.arch}, Linux {format_version(self.snapshot.kernel)}; "
+            f"kinds of caches: {model.kinds_said()}",
             "page_size": model.page_size,
             "largest": model.largest,
+            "zero": model.zero,
+            "bound": model.bound,
             "classes": [[each.size, each.order, each.objects] for each in model.classes],
             "requests": [
                 {"words": label, "names": [model.cache(each.size, flags) for each in model.classes]}
@@ -101,6 +104,7 @@ class KmallocPanel(KmemWidget):
             f"KmallocPanel of {snapshot.name} ({snapshot.arch}, Linux {format_version(snapshot.kernel)})",
             "  " + self.answer(),
             "  classes: " + " ".join(str(each.size) for each in model.classes),
+            "  kinds: " + model.kinds_said(),
         ]
         if self._requests:
             asked, taken = model.wasted(self._requests)
@@ -117,7 +121,7 @@ class KmallocPanel(KmemWidget):
         call = f"kmalloc({self.size}, {request})"
         taken = model.gets(self.size)
         if taken is None:
-            return f"{call}: NULL, above KMALLOC_MAX_SIZE ({count(model.largest)} bytes)"
+            return f"{call}: NULL, above {model.bound} ({count(model.largest)} bytes)"
         if taken == 0:
             return f"{call}: ZERO_SIZE_PTR, no memory"
         cache = model.cache(self.size, flags)

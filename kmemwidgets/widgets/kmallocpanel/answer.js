@@ -2,7 +2,7 @@
 
 /** { kind: "nothing" | "cache" | "pages" | "refused", taken, cache, pages } */
 export function answerTo(data, size, request) {
-  if (size === 0) return { kind: "nothing", taken: 0 };
+  if (size === 0 && !data.zero) return { kind: "nothing", taken: 0 };
   if (size > data.largest) return { kind: "refused", taken: 0 };
   const index = data.classes.findIndex(([bytes]) => size <= bytes);
   if (index >= 0) return { kind: "cache", taken: data.classes[index][0], cache: data.requests[request].names[index] };

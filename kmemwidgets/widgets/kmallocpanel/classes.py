@@ -10,8 +10,12 @@ from kmemwidgets.records import MachineSpec, Snapshot
 from kmemwidgets.sim.rules import pick
 from kmemwidgets.sim.rules.kmalloc import TABLE as KMALLOC_TABLE
 from kmemwidgets.sim.rules.kmalloc import KmallocRules
+from kmemwidgets.sim.rules.slab import TABLE as SLAB_TABLE
+from kmemwidgets.sim.rules.slab import SlabRules
 from kmemwidgets.sim.rules.slub import TABLE as SLUB_TABLE
-from kmemwidgets.sim.rules.slub import SlubRules
+from kmemwidgets.sim.rules.slub import SlubRules, has_slub
+from kmemwidgets.sim.slab24_init import general_sizes, old_tunables
+from kmemwidgets.sim.slab24_layout import slab_geometry
 from kmemwidgets.sim.slab_common import kmalloc_caches, kmalloc_kind, kmalloc_kinds, kmalloc_size, kmalloc_sizes
 from kmemwidgets.sim.slub_layout import cache_geometry, calculate_sizes
 from kmemwidgets.sim.slub_options import tunables
@@ -47,6 +51,8 @@ class Kmalloc:
     kinds : tuple of str
     page_size, largest : int
         Bytes; `largest` is KMALLOC_MAX_SIZE.
+    zero : int
+        What no bytes at all get: nothing, or before 2.6.22 the smallest object.
     """
 
     classes: tuple[SizeClass, ...]
@@ -54,12 +60,29 @@ class Kmalloc:
     kinds: tuple[str, ...]
     page_size: int
     largest: int
+    zero: int = 0
 
     def gets(self, size: int) -> int | None:
         """Return the bytes that a request of `size` takes; 0 for nothing; None where kmalloc refuses."""
         if size > self.largest:
             return None
+        if not size:
+            return self.zero
         return kmalloc_size(size, [each.size for each in self.classes], self.page_size)
+
+    @property
+    def bound(self) -> str:
+        """What the largest size is called."""
+        return "the largest cache" if self.zero else "KMALLOC_MAX_SIZE"
+
+    def kinds_said(self) -> str:
+        """Name the kinds of caches; random copies are counted, callers with caches of their own come last."""
+        copies = sum(kind.startswith("rnd-") for kind in self.kinds)
+        own = sorted({kind for kind, _size in self.names} - set(self.kinds))
+        words = [kind for kind in self.kinds if not kind.startswith("rnd-")]
+        words += [f"{copies} random copies"] if copies else []
+        words += [f"of their own {' and '.join(own)}"] if own else []
+        return ", ".join(words)
 
     def cache(self, size: int, flags: Iterable[str] = ()) -> str | None:
         """Return the cache that serves a request, None for pages, for nothing and for too much."""
@@ -88,6 +111,8 @@ def describe(given: object, snapshot: Snapshot) -> MachineSpec:
 
 def kmalloc_of(spec: MachineSpec) -> Kmalloc:
     """Work out kmalloc's classes (mm/slab_common.c, create_kmalloc_caches; mm/slub.c, calculate_order)."""
+    if not has_slub(spec.kernel):
+        return _old_kmalloc(spec)
     rules = pick(KmallocRules, KMALLOC_TABLE, spec.kernel)
     slub = pick(SlubRules, SLUB_TABLE, spec.kernel)
     machine = tunables(slub, spec)
@@ -103,4 +128,24 @@ def kmalloc_of(spec: MachineSpec) -> Kmalloc:
         kinds=kmalloc_kinds(rules, spec),
         page_size=spec.page_size,
         largest=spec.page_size << machine.highest_order,
+    )
+
+
+def _old_kmalloc(spec: MachineSpec) -> Kmalloc:
+    """Work out the classes of SLAB: two caches a size, and nothing above the largest (mm/slab.c, cache_sizes)."""
+    rules = pick(SlabRules, SLAB_TABLE, spec.kernel)
+    machine = old_tunables(spec)
+    classes = []
+    for size in general_sizes(rules, machine):
+        geometry = slab_geometry(rules, size, 0, frozenset({"hwcache_align"}), machine=machine)
+        classes.append(SizeClass(size, geometry.order, geometry.num))
+    names = {("normal", each.size): f"size-{each.size}" for each in classes}
+    names |= {("dma", each.size): f"size-{each.size}(DMA)" for each in classes}
+    return Kmalloc(
+        classes=tuple(classes),
+        names=names,
+        kinds=("normal", "dma"),
+        page_size=spec.page_size,
+        largest=classes[-1].size,
+        zero=classes[0].size,
     )

@@ -85,7 +85,7 @@ function openView({ model, el, signal, wire }) {
 
   function sentence({ kind, cache, taken, pages }, size) {
     if (kind === "nothing") return text("kmallocpanel.nothing");
-    if (kind === "refused") return text("kmallocpanel.refused", { largest: count(data.largest) });
+    if (kind === "refused") return text("kmallocpanel.refused", { bound: data.bound, largest: count(data.largest) });
     return text(kind === "cache" ? "kmallocpanel.cache" : "kmallocpanel.pages", {
       cache, taken: count(taken), wasted: count(taken - size), share: percent(taken - size, taken), pages: pagesWords(pages),
       order: firstOrder(taken, data.page_size),

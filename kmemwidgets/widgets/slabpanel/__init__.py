@@ -118,7 +118,9 @@ class SlabPanel(KmemWidget):
 
     def allocate(self) -> int:
         """Take an object of the shown cache, choose it, and return its address."""
-        address = int(self.source.verbs["kmem_cache_alloc"](self.cache))
+        # SLAB asks callers of a cache for DMA to say so.
+        wanted = ("GFP_KERNEL|__GFP_DMA",) if "cache_dma" in self.info(self.cache).flags else ()
+        address = int(self.source.verbs["kmem_cache_alloc"](self.cache, *wanted))
         self.open_object(address)
         return address
 

@@ -7,8 +7,8 @@ import { text } from "../_front/strings.js";
 import { widgetOf } from "../_front/widget.js";
 import { hexRows } from "./bytes.js";
 
-const PLACES = ["cpu slab", "cpu partial", "node partial", "full"];
-const STATES = ["used", "free", "next", "sheaf", "unknown"];
+const PLACES = ["cpu slab", "cpu partial", "node partial", "full", "slabs_partial", "slabs_free", "slabs_full"];
+const STATES = ["used", "free", "next", "sheaf", "unknown", "array"];
 
 export const widget = widgetOf(openView);
 

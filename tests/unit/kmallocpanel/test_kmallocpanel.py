@@ -70,3 +70,25 @@ def test_the_front_end_gets_what_python_answers():
     sizes = [row[0] for row in data["classes"]]
     assert data["requests"][1]["names"][sizes.index(256)] == "kmalloc-cg-256"
     assert "kmalloc(100, GFP_KERNEL): kmalloc-128, 128 bytes, 28 wasted (21.9 %)" in panel.picture()
+
+
+@pytest.mark.parametrize(("kernel", "has_96"), [((2, 4, 22), False), ((2, 6, 11), True)])
+def test_slab_has_two_caches_a_size_and_nothing_above(kernel: tuple[int, ...], has_96: bool) -> None:
+    panel = KmallocPanel(Snapshot("old", "x86_32", kernel, cpus=1))
+    assert (96 in [each.size for each in panel.kmalloc.classes]) == has_96
+    assert panel.ask(100) == "size-128"
+    assert panel.ask(100, 3) == "size-128(DMA)"
+    assert panel.ask(0, 0) == "size-32", "kmalloc(0) gives an object"
+    assert panel.ask(131072 + 1) is None
+    assert "NULL, above the largest cache (131,072 bytes)" in panel.answer()
+    assert "kinds: normal, dma" in panel.summary()
+    assert (panel.data()["zero"], panel.data()["bound"]) == (32, "the largest cache")
+
+
+def test_copies_and_callers_with_caches_of_their_own() -> None:
+    spec = MachineSpec(
+        kernel=(6, 12, 117), config=(("CONFIG_RANDOM_KMALLOC_CACHES", "y"), ("CONFIG_SLAB_BUCKETS", "y"))
+    )
+    model = kmalloc_of(spec)
+    assert model.kinds_said().endswith("15 random copies, of their own memdup_user and msg_msg")
+    assert kmalloc_of(MachineSpec(kernel=(6, 1, 192))).kinds_said().split(", ")[0] == "normal"

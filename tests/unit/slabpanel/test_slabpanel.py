@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmemwidgets import Capture, SlabPanel
+from kmemwidgets import Capture, Machine, SlabPanel
 from kmemwidgets.records import BadInput, SlabCacheInfo, Snapshot
-from kmemwidgets.records.slabs import FREE, IN_USE, NEXT
+from kmemwidgets.records.slabs import ARRAY, FREE, IN_USE, NEXT
 from kmemwidgets.sim.errors import KernelBug
 from kmemwidgets.widgets.slabpanel.view import recorded_slabs
 
@@ -118,3 +118,22 @@ def test_a_recording_shows_totals_only():
 def test_a_source_without_caches_is_refused():
     with pytest.raises(BadInput, match="doesn't show its slab caches"):
         SlabPanel(Snapshot("x", "x86_64", (6, 1)))
+
+
+@pytest.mark.parametrize("kernel", ["2.4", "2.6.11"])
+def test_a_machine_with_slab(kernel: str) -> None:
+    machine = Machine.boot(arch="x86_32", memory="64M", kernel=kernel, cpus=2)
+    panel = SlabPanel(machine, cache="size-512(DMA)")
+    address = panel.allocate()
+    shown = panel.data()
+    assert shown["opened"]["address"] == hex(address)
+    assert {slab["place"] for slab in shown["slabs"]} <= {"slabs_full", "slabs_partial", "slabs_free"}
+    states = [state for slab in shown["slabs"] for state in slab["objects"]]
+    assert states.count(IN_USE) == 1
+    assert states.count(NEXT) == 1
+    assert ARRAY in states, "the cpu fetched a batch"
+    assert ["sharedavail", "0"] in shown["facts"]
+    panel.free()
+    assert IN_USE not in [state for slab in panel.data()["slabs"] for state in slab["objects"]]
+    assert f"SlabPanel of {machine.spec().name}" in panel.summary()
+    assert "<svg" in panel.picture()
