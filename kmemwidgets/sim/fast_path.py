@@ -58,7 +58,29 @@ class FastPath:
         self._log = log
 
     def alloc_pages(self, gfp: Any = GFP_KERNEL, order: int = 0, node: int | None = None, cpu: int = 0) -> Any:
-        """Allocate 2^order pages; see the class for what it returns."""
+        """Allocate a block of 2^order page frames.
+
+        Parameters
+        ----------
+        gfp : int or str
+            GFP flags: ``GFP_KERNEL | __GFP_ZERO``, or the kernel's text of them, ``"GFP_KERNEL|__GFP_ZERO"``.
+        order : int
+            Of the block; 0 is one frame.
+        node : int, optional
+            Where to begin; else on the cpu's own node, or as its memory policy says.
+        cpu : int
+            Who asks.
+
+        Returns
+        -------
+        Page or None
+            The first frame of the block, an int: its pfn. None where nothing is left for such a request.
+
+        Raises
+        ------
+        ValueError
+            For flags that contradict each other, and an order, cpu or node that there can't be.
+        """
         try:
             pages, pcp, size, code, request = self.plans[node][cpu][order][gfp]
         except (KeyError, TypeError):
@@ -75,7 +97,16 @@ class FastPath:
         return page
 
     def free_pages(self, page: int, order: int = 0, cpu: int = 0) -> None:
-        """Free a block of 2^order pages.
+        """Free a block of 2^order page frames.
+
+        Parameters
+        ----------
+        page : int
+            The block's first pfn, as `alloc_pages` returned it.
+        order : int
+            As it was allocated.
+        cpu : int
+            Who frees it, and keeps it on its list.
 
         Raises
         ------
