@@ -15,13 +15,20 @@ from kmemwidgets.sim.zone_lists import ZoneLists
 
 WAKE = "mm_vmscan_kswapd_wake"
 SLEEP = "mm_vmscan_kswapd_sleep"
+#: Without its end kswapd waits within a shrinker.
+SHRINK_START = "mm_shrink_slab_start"
 #: Events by which a round's end is known better than by frees alone.
-ROUND_EVENTS = ("mm_vmscan_lru_shrink_inactive", "mm_vmscan_lru_shrink_active", "mm_vmscan_write_folio")
+ROUND_EVENTS = (
+    "mm_vmscan_lru_shrink_inactive", "mm_vmscan_lru_shrink_active", "mm_vmscan_write_folio", SHRINK_START,
+    "mm_shrink_slab_end",
+)  # fmt: skip
 #: Told only where kswapd waits to be woken (wakeup_kswapd).
 WAKEUP = "mm_vmscan_wakeup_kswapd"
 DIRECT_BEGIN, DIRECT_END = "mm_vmscan_direct_reclaim_begin", "mm_vmscan_direct_reclaim_end"
 #: Events that only tell whether kswapd is at work.
 ASIDE = frozenset((WAKEUP, DIRECT_BEGIN, DIRECT_END))
+#: The second latency flag where the task is about to be put off the cpu, which it is wherever it may be.
+NEED_RESCHED = frozenset("Nnp")
 #: No zone's threshold is larger (calculate_normal_threshold).
 THRESHOLD_MAX = 125
 
@@ -32,17 +39,23 @@ def round_ends(rows: Iterable[tuple[Any, ...]]) -> dict[int, int]:
     last: dict[int, int] = {}
     slept: set[int] = set()
     wakers: set[int] = set()
-    beside: set[int] = set()
+    # Who reclaims by himself, and the daemons that he found at work and that did not run since.
+    beside: dict[int, set[int]] = {}
+    put_off: set[int] = set()
     ends: dict[int, int] = {}
     number = 0
-    for number, (name, _, pid, _, _, _, values) in enumerate(rows, 1):
+    for number, (name, _, pid, _, _, flags, values) in enumerate(rows, 1):
         if name == "mm_page_alloc":
             wakers.discard(pid)
         elif name == WAKEUP:
             slept.add(values[0])
             wakers.add(pid)
+            # Put off the cpu, it came to the end of its round after that.
+            last.update(
+                (daemon, number - 1) for daemon, nid in rounds.items() if nid == values[0] and daemon in put_off
+            )
         elif name == DIRECT_BEGIN and pid not in wakers:
-            beside.add(pid)
+            beside[pid] = set(rounds)
         elif name in (WAKE, SLEEP):
             if pid in rounds:
                 nid = rounds.pop(pid)
@@ -52,17 +65,22 @@ def round_ends(rows: Iterable[tuple[Any, ...]]) -> dict[int, int]:
                 slept.discard(values[0])
         if pid in rounds:
             last[pid] = number
+            if name in ROUND_EVENTS:
+                at_work = name == SHRINK_START or flags[1:2] in NEED_RESCHED
+                (put_off.add if at_work else put_off.discard)(pid)
+            for found in beside.values():
+                found.discard(pid)
         elif pid in beside:
-            last.update((daemon, number) for daemon, nid in rounds.items() if nid not in slept)
+            last.update(dict.fromkeys(beside[pid], number))
             if name == DIRECT_END:
-                beside.discard(pid)
+                del beside[pid]
     for pid, nid in rounds.items():
         ends[last[pid] if nid in slept else number] = nid
     return ends
 
 
 class Kswapd:
-    """Follows every node's kswapd.
+    """Follows every node's kswapd, and stands for it where the simulation would wake it.
 
     Parameters
     ----------
@@ -73,20 +91,55 @@ class Kswapd:
         self.allocator = allocator
         self.normal = {id(live): live.zone.stat_threshold for live in allocator.zones}
         self.boosts: dict[int, list[tuple[ZoneLists, int]]] = {}
+        self.has_run = False
+        self._asked: dict[int, int] = {}
+        self._highest: dict[int, int] = {}
+
+    def ask(self, nid: int | None, gfp: int) -> None:
+        """Note up to which zone a request of these GFP flags needs pages, of one node or (None) of all."""
+        for node in {live.zone.nid for live in self.allocator.zones if nid is None or live.zone.nid == nid}:
+            self.wake_kswapd(node, self.allocator.read_gfp(gfp)[1])
+
+    def wake_kswapd(self, nid: int, highest_zoneidx: int, _order: int = 0, _gfp: int = 0) -> None:
+        """Note up to which zone pages are needed when it wakes next (pgdat->kswapd_highest_zoneidx)."""
+        self._asked[nid] = max(highest_zoneidx, self._asked.get(nid, 0))
+
+    # The rest of what the slow path calls: a trace tells what is reclaimed as frees, so nothing is done here.
+
+    def compact(self, *_request: Any) -> bool:
+        """Don't compact."""
+        return False
+
+    def compacted(self, _order: int, _pfn: int) -> None:
+        """Note nothing."""
+
+    def reclaim(self, *_request: Any) -> int:
+        """Reclaim no page."""
+        return 0
+
+    def out_of_memory(self, _order: int, _gfp: int) -> bool:
+        """Kill no task."""
+        return False
+
+    def _zones(self, nid: int) -> list[ZoneLists]:
+        return [live for live in self.allocator.zones if live.zone.nid == nid]
 
     def wake(self, nid: int) -> None:
-        """Begin a round (kswapd, balance_pgdat). The event doesn't tell up to which zone: all are taken."""
+        """Begin a round (kswapd, balance_pgdat)."""
+        self.has_run = True
         cpus = len(self.allocator.cpu_node)
+        # Asked for nothing new, it goes on as before.
+        before = self._highest.get(nid, len(self.allocator.zone_names))
+        highest = self._highest[nid] = self._asked.pop(nid, before)
         kept = []
-        for live in self.allocator.zones:
-            if live.zone.nid != nid:
-                continue
+        for live in self._zones(nid):
             distance = live.zone.wmark_low - live.zone.wmark_min
             if cpus * self.normal[id(live)] > distance:
                 # Only a zone whose counters could drift past a mark is watched closely (percpu_drift_mark).
                 live.zone.stat_threshold = min(THRESHOLD_MAX, max(1, distance // cpus))
-            live.reclaim_active = True
-            kept.append((live, live.zone.watermark_boost))
+            if live.zone.index <= highest:
+                live.reclaim_active = True
+                kept.append((live, live.zone.watermark_boost))
         self.boosts[nid] = kept
 
     def end_round(self, nid: int) -> None:
@@ -98,6 +151,5 @@ class Kswapd:
 
     def sleep(self, nid: int) -> None:
         """Let counters drift as far as usual again."""
-        for live in self.allocator.zones:
-            if live.zone.nid == nid:
-                live.zone.stat_threshold = self.normal[id(live)]
+        for live in self._zones(nid):
+            live.zone.stat_threshold = self.normal[id(live)]

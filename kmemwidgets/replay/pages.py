@@ -12,7 +12,6 @@ from typing import Any
 
 from kmemwidgets.records import Version
 from kmemwidgets.sim.errors import KernelBug
-from kmemwidgets.sim.events import EXTFRAG, PCPU_DRAIN, ZONE_LOCKED
 from kmemwidgets.sim.gfp import parse_gfp
 from kmemwidgets.sim.page import Page
 from kmemwidgets.sim.page_alloc import PageAllocator
@@ -23,12 +22,14 @@ from kmemwidgets.sim.zone_lists import ZoneLists
 from kmemwidgets.tracefs import LOST
 
 from .boot import BOOT_EVENTS, DEFERRED, BootStages
-from .cpu import IN_INTERRUPT, Cpu, Run
+from .cpu import IN_INTERRUPT, Cpu
 from .future import Future
 from .interrupts import Interrupts
-from .kswapd import ASIDE, ROUND_EVENTS, SLEEP, WAKE, Kswapd, round_ends
-from .result import Miss, PageResult, Tally
+from .kswapd import ASIDE, DIRECT_BEGIN, DIRECT_END, ROUND_EVENTS, SLEEP, WAKE, WAKEUP, Kswapd, round_ends
+from .result import PageResult
 from .resync import give_back, take_frame
+from .runs import Runs
+from .tasks import Tasks
 
 #: Events that a replay of pages reads.
 REPLAYED = (
@@ -59,7 +60,7 @@ PER_PAGE = 512
 Row = tuple[str, str, int, int, int, str, tuple[Any, ...]]
 
 
-class PageReplay:
+class PageReplay(Runs):
     """One replay.
 
     Parameters
@@ -91,18 +92,16 @@ class PageReplay:
         self.interrupts = Interrupts(allocator, counts_preemption)
         self.triggers = triggers
         self.boot = boot
-        self.kswapd = Kswapd(allocator)
+        self.kswapd = allocator.reclaim = Kswapd(allocator)
+        self.tasks = Tasks(allocator, self.kswapd)
         self._ends: dict[int, int] | None = None
         self._future: Future | None = None
         self.version = version
         self.pointer_size = pointer_size
         self.per_array_page = 4096 // pointer_size
-        self.result = PageResult()
+        super().__init__()
         self.cpus = [Cpu() for _ in allocator.cpu_node]
         self._gfp: dict[str, int] = {}
-        self._told: list[tuple[Any, ...]] = []
-        self._row = 0
-        self._time = 0
         for live in allocator.zones:
             live.free_area.trace = self._told.append
 
@@ -147,6 +146,8 @@ class PageReplay:
                 self._slab(state, cpu, pid, values)
             elif name not in ASIDE:
                 self._vmscan(name, state, cpu, comm, pid, values)
+            elif self.triggers:
+                self._aside(name, pid, values)
             if self._ends is not None and count in self._ends:
                 self._settle(state, cpu)
                 self.kswapd.end_round(self._ends[count])
@@ -178,58 +179,6 @@ class PageReplay:
             if note not in self.result.notes:
                 self.result.notes.append(note)
 
-    # What the simulation told since the last look
-
-    def _hear(self, state: Cpu) -> None:
-        for event in self._told:
-            kind = event[0]
-            if kind == ZONE_LOCKED:
-                state.refilled.append(event[2:6])
-            elif kind == PCPU_DRAIN:
-                state.drained.append(event[2:5])
-            elif kind == EXTFRAG:
-                state.stolen.append(event[2:])
-        self._told.clear()
-
-    def _compare(self, state: Cpu, cpu: int) -> None:
-        """Compare the runs that ended."""
-        if self._told:
-            self._hear(state)
-        if state.refill or state.refilled:
-            self._compare_run("refill", self.result.refills, state.refill, state.refilled, cpu)
-        if state.drain or state.drained:
-            self._compare_run("drain", self.result.drains, state.drain, state.drained, cpu)
-        if state.steal or state.stolen:
-            self._compare_steals(state, cpu)
-
-    def _compare_run(self, what: str, tally: Tally, recorded: Run, predicted: Run, cpu: int) -> None:
-        if what == "drain" or any(values[3] for values in recorded):
-            # A whole recorded run counts as one; what is compared are frames and orders.
-            if recorded:
-                equal = [values[:2] for values in recorded] == [values[:2] for values in predicted]
-                tally.count(equal)
-            if not recorded or not equal:
-                self._miss(what, _run(predicted), _run(recorded), cpu)
-        elif predicted and any(values[3] for values in predicted):
-            self._miss(what, _run(predicted), _run(recorded), cpu)
-        recorded.clear()
-        predicted.clear()
-
-    def _compare_steals(self, state: Cpu, cpu: int) -> None:
-        for index, values in enumerate(state.steal):
-            # The kernel prints one field more, which follows from the orders.
-            fields = (*values[:6], values[7]) if len(values) > 7 else values
-            mine = state.stolen[index] if index < len(state.stolen) else ()
-            equal = tuple(fields) == tuple(mine)
-            self.result.steals.count(equal)
-            if not equal:
-                self._miss("steal", str(mine), str(fields), cpu)
-        state.steal.clear()
-        state.stolen.clear()
-
-    def _miss(self, what: str, predicted: str, recorded: str, cpu: int) -> None:
-        self.result.miss(Miss(self._row, self._time, cpu, what, predicted, recorded))
-
     # Requests
 
     def _alloc(
@@ -247,7 +196,9 @@ class PageReplay:
             self._settle(state, cpu)
         if pfn is None:
             return
-        if interrupts and self.interrupts.lock_held(state, flags) is not None:
+        if pid in self.tasks.special and flags[2:3] not in IN_INTERRUPT:
+            mine = self.tasks.alloc(pid, gfp, order, cpu)
+        elif interrupts and self.interrupts.lock_held(state, flags) is not None:
             mine = alloc_past_lists(allocator, gfp, order, cpu)
         else:
             mine = allocator.alloc_pages(gfp, order, None, cpu)
@@ -256,14 +207,14 @@ class PageReplay:
         if mine == pfn:
             tally.exact += 1
         else:
-            self._resync(state, cpu, gfp, order, mt, mine, pfn)
+            self._resync(state, cpu, pid, gfp, order, mt, mine, pfn)
         if self._told or state.refill or state.steal or state.refilled or state.drain or state.drained:
             self._compare(state, cpu)
         state.exact = (pfn, pfn + (1 << order), pid) if order else None
         if state.fresh and not interrupts:
             self._free_late(state, cpu)
 
-    def _resync(self, state: Cpu, cpu: int, gfp: int, order: int, mt: int, mine: int, pfn: int) -> None:
+    def _resync(self, state: Cpu, cpu: int, pid: int, gfp: int, order: int, mt: int, mine: int, pfn: int) -> None:
         allocator = self.allocator
         live = allocator.zone_of(pfn)
         predicted = f"pfn {mine:#x}"
@@ -272,23 +223,29 @@ class PageReplay:
             self.result.inferred += 1
             give_back(allocator, live, mine, order, mt, cpu)
             take_frame(allocator, pfn, order, mt, cpu)
-            self._miss("alloc interrupted before its event", predicted, f"pfn {pfn:#x}", cpu)
+            why = "an interrupt freed the predicted frame after the kernel had chosen"
+            self._miss("alloc interrupted before its event", predicted, f"pfn {pfn:#x}", cpu, why)
             return
         if mine >= 0 and self._taken_unseen(mine):
             mine = self._skip_unseen(gfp, order, cpu)
             if mine == pfn:
                 self.result.inferred += 1
-                self._miss("alloc after frames taken without an event", predicted, f"pfn {pfn:#x}", cpu)
+                why = "the predicted frame was in use: it was taken without an event, and freed later"
+                self._miss("alloc after frames taken without an event", predicted, f"pfn {pfn:#x}", cpu, why)
                 return
         if mine >= 0:
             other = allocator.zone_of(mine)
             give_back(allocator, other, mine, order, mt, cpu)
             if other is not live:
                 self.result.wrong_zone += 1
+                why = ""
+                if self._all_explained() and self.tasks.learn(pid, gfp, order, live, other):
+                    why = "the task uses reserves as realtime tasks do"
+                    self.result.notes.append(f"task {pid}: {why.removeprefix('the task ')} (from event {self._row} on)")
                 predicted += f" in node {other.zone.nid} {other.name}"
                 mine = self._again(live, gfp, order, mt, cpu)
                 if mine == pfn:
-                    self._miss("zone", predicted, f"node {live.zone.nid} {live.name}", cpu)
+                    self._miss("zone", predicted, f"node {live.zone.nid} {live.name}", cpu, why)
                     return
                 if mine >= 0:
                     give_back(allocator, live, mine, order, mt, cpu)
@@ -483,7 +440,22 @@ class PageReplay:
             drain_all(live, pcp)
         self._hear(state)
 
-    def _vmscan(self, name: str, state: Cpu, cpu: int, _comm: str, _pid: int, values: tuple[Any, ...]) -> None:
+    def _aside(self, name: str, pid: int, values: tuple[Any, ...]) -> None:
+        """Note who reclaims by himself, and what kswapd is asked for."""
+        if name == DIRECT_END:
+            self.tasks.end_reclaim(pid)
+            return
+        flags = values[-1]
+        if flags != "none":
+            # Else a zone's mark was boosted, and the simulation knows which.
+            self.kswapd.ask(values[0] if name == WAKEUP else None, parse_gfp(flags, self.version))
+        if name == DIRECT_BEGIN:
+            self.tasks.begin_reclaim(pid)
+
+    def _usual_cause(self) -> str:
+        return "reclaim has begun: no event tells when kswapd ends a round" if self.kswapd.has_run else ""
+
+    def _vmscan(self, name: str, state: Cpu, cpu: int, _comm: str, pid: int, values: tuple[Any, ...]) -> None:
         """Follow kswapd: its rounds change what requests do."""
         self._settle(state, cpu)
         self._compare(state, cpu)
@@ -492,11 +464,6 @@ class PageReplay:
         if name == WAKE:
             self._ends = self._ends if self._ends is not None else round_ends(self._rows)
             self.kswapd.wake(values[0])
+            self.tasks.begin_reclaim(pid)
         elif name == SLEEP:
             self.kswapd.sleep(values[0])
-
-
-def _run(run: Run) -> str:
-    """Shorten a run of frames."""
-    frames = " ".join(f"{values[0]:#x}/{values[1]}" for values in run[:6])
-    return f"{len(run)}: {frames}{' ...' if len(run) > 6 else ''}" if run else "none"

@@ -25,7 +25,7 @@ class Tally:
 
 @dataclass(slots=True)
 class Miss:
-    """A prediction that was not what the kernel did."""
+    """A prediction that was not what the kernel did, and why, where that is known."""
 
     row: int
     time_ns: int
@@ -33,6 +33,7 @@ class Miss:
     what: str
     predicted: str
     recorded: str
+    cause: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
@@ -43,6 +44,7 @@ class Miss:
             "what": self.what,
             "predicted": self.predicted,
             "recorded": self.recorded,
+            "cause": self.cause or None,
         }
 
 

@@ -42,3 +42,20 @@ def test_who_reclaims_without_waking_it_found_it_at_work() -> None:
     # Here the same task had to wake it first.
     rows.insert(3, row(WAKEUP))
     assert round_ends(rows) == {2: 0, 10: 0}
+
+
+def test_a_round_goes_on_while_kswapd_is_put_off_the_cpu() -> None:
+    for last in (
+        ("mm_vmscan_lru_shrink_inactive", "", KSWAPD, 0, 0, ".N...", (0,)),
+        ("mm_shrink_slab_start", "", KSWAPD, 0, 0, ".....", ("",)),
+    ):
+        rows = [row(WAKE, KSWAPD), last, ALLOC, ALLOC, row(WAKEUP), row(WAKE, KSWAPD), row(SLEEP, KSWAPD)]
+        # It slept when it was woken, so it came to its end before that.
+        assert round_ends(rows) == {4: 0, 6: 0}
+        rows[1] = ("mm_shrink_slab_end", *last[1:5], ".....", ("",))
+        assert round_ends(rows) == {2: 0, 6: 0}
+
+
+def test_a_reclaimer_says_nothing_of_rounds_that_begin_later() -> None:
+    rows = [row(DIRECT_BEGIN), row(WAKE, KSWAPD), FREE, ALLOC, row(DIRECT_END), row(WAKEUP), row(WAKE, KSWAPD)]
+    assert round_ends(rows) == {3: 0, 7: 0}
