@@ -19,8 +19,9 @@ MIB2 = 1 << 21
 GIB = 1 << 30
 #: What was mapped before: the first MiB, in small pages.
 ISA_END = 1 << 20
-#: A step may grow by what one table of entries can map more than the last (get_new_step_size).
-STEP_SHIFT = 6
+#: How a step grows: half of what one more level of tables maps, so that crossing 1 GiB never needs more tables than
+#: the last step has room for (get_new_step_size).
+STEP_SHIFT = 8
 
 #: Start, end, and size of the pages that may be used.
 Piece = tuple[int, int, int]

@@ -48,3 +48,12 @@ def test_nothing_is_left_out(pairs: list[tuple[int, int]], gbpages: bool) -> Non
     assert counted >= total
     assert counted <= total + (3 * GIB if gbpages else 0) * len(ram) + 4 * MIB * len(ram)
     assert counted % 4096 == 0
+
+
+def test_a_step_of_512_mib_that_ends_inside_a_gib_counts_it_twice() -> None:
+    # 2304 MiB: the second step ends at 2 GiB with 252 MiB mapped, so that the third is no larger and ends at 1.5 GiB.
+    ram = [(0x1000, 0x9F000), (MIB, 0x8FFE0000)]
+    initrd = MemoryRange(0x8FDE0000, 0x8FFE0000, "reserved", "initrd")
+    whole = ISA_END + 0x8FFE0000 - MIB
+    assert counted_bytes(ram, [initrd], gbpages=True) == whole + GIB
+    assert counted_bytes(ram, [initrd], gbpages=False) == whole
