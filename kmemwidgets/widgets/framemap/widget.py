@@ -378,8 +378,10 @@ class FrameMap(KmemWidget):
 
 
 def _is_live(table: FrameTable) -> bool:
-    """Tell whether a table goes on to show the frames as they change."""
-    return isinstance(table.codes, memoryview) and table.kind == "flags"
+    """Tell whether a table goes on to show the frames as they change: its codes are no copy."""
+    codes = table.codes
+    held = codes.obj if isinstance(codes, memoryview) else codes
+    return table.kind == "flags" and not isinstance(held, bytes)
 
 
 def _layout(snapshot: Snapshot, table: FrameTable) -> Layout:
