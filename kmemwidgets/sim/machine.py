@@ -298,6 +298,7 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
     def goto(self, number: int) -> None:
         """Bring the machine to where it was after `number` commands."""
         self.history.goto(number)
+        self.pages.take_moves()
         # The next command may have to forget others first, which the fast path doesn't.
         self.page_alloc.marks_changed()
         self._tell()
@@ -356,6 +357,8 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
         """Carry out commands again, as the log has them."""
         if self._ages is not None:
             self._ages.begin(0)
+        untold = self.pages.untold
+        self.pages.untold = {}
         alloc, free = self.page_alloc.alloc_pages, self.page_alloc.free_pages
         for entry in entries:
             if entry.__class__ is Page:
@@ -367,6 +370,7 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
                 alloc(*entry)
             else:
                 self._run(entry)
+        self.pages.untold = untold
 
     # A source, like a recording
 

@@ -24,8 +24,11 @@ from .zone_lists import ZoneLists
 
 #: The commands of this module, each a method that takes plain arguments.
 COMMANDS = frozenset(
-    {"alloc_pages_exact", "free_pages_exact", "split_page", "alloc_pages_bulk", "drain_all_pages", "compact_memory"}
-)
+    {
+        "alloc_pages_exact", "free_pages_exact", "split_page", "alloc_pages_bulk", "drain_all_pages", "compact_memory",
+        "let_pages_move",
+    }
+)  # fmt: skip
 
 
 class PageCommands:
@@ -42,6 +45,9 @@ class PageCommands:
         None: this kernel has none.
     moves : dict of int to int
         Frame that a page left to the frame that it went to, of the last compaction.
+    may_move : bool
+        Whether a request that compacts for itself may move pages. Who has a page's number has it pinned, and the
+        kernel leaves pinned pages where they are, until all holders say that they follow (`let_pages_move`).
     on_move : callable or None
         Told of every page that moves: from, to, order.
     """
@@ -51,6 +57,9 @@ class PageCommands:
         self._allocator = allocator
         self.compaction: Compaction | None = None
         self.moves: dict[int, int] = {}
+        #: Moves that requests made and nobody has taken; no state of the machine.
+        self.untold: dict[int, int] = {}
+        self.may_move = False
         self.on_move: Callable[[int, int, int], None] | None = None
         if has_compaction(spec.kernel) and spec.option("CONFIG_COMPACTION") != "n":
             self.compaction = Compaction(allocator, pick(CompactionRules, TABLE, spec.kernel), migrate=self._migrate)
@@ -97,6 +106,15 @@ class PageCommands:
 
     # Compaction
 
+    def let_pages_move(self, on: bool = True) -> None:
+        """Let requests that compact for themselves move pages from now on, or no longer."""
+        self.may_move = bool(on)
+
+    def take_moves(self) -> dict[int, int]:
+        """Return where pages were and are that requests have moved since the last call."""
+        untold, self.untold = self.untold, {}
+        return untold
+
     def compact_memory(self, node: int | None = None, cpu: int = 0) -> dict[int, int]:
         """Compact a node, or all; returns where each moved page was and is.
 
@@ -139,11 +157,19 @@ class PageCommands:
         """Compact zone by zone for a request; tell whether any was neither skipped nor deferred."""
         if self.compaction is None:
             return False
+        if not self.may_move:
+            if self._allocator.decisions:
+                self._allocator.decisions((OTHER, cpu, "sim", "pinned", {"order": order}))
+            return False
         self.moves = {}
         result = self.compaction.try_to_compact_pages(
             order, gfp, prio, [self._allocator.zones.index(live) for live in zones],
             highest_zoneidx=highest_zoneidx, alloc_flags=flags, cpu=cpu,
         )  # fmt: skip
+        began = {new: old for old, new in self.untold.items()}
+        for old, new in self.moves.items():
+            # A page may move on from where an earlier request put it.
+            self.untold[began.get(old, old)] = new
         return result not in (SKIPPED, DEFERRED)
 
     def compacted(self, order: int, pfn: int) -> None:
@@ -175,11 +201,12 @@ class PageCommands:
     # Keeping
 
     def save(self) -> Any:
-        """Return what compaction remembers."""
-        return None if self.compaction is None else self.compaction.save()
+        """Return what compaction remembers, and whether pages may move."""
+        return self.may_move, None if self.compaction is None else self.compaction.save()
 
     def load(self, saved: Any) -> None:
         """Go back to what `save` returned; None is that of boot."""
         self.moves = {}
+        self.may_move, kept = saved or (False, None)
         if self.compaction is not None:
-            self.compaction.load(saved)
+            self.compaction.load(kept)

@@ -7,10 +7,13 @@ from typing import Any
 
 from .gfp import GFP_KERNEL
 from .page import Page
+from .page_commands import PageCommands
 
 
 class PageVerbs:
     """Verbs about several pages, memory policies and compaction."""
+
+    pages: PageCommands
 
     def _gfp(self, gfp: int | str) -> int:
         raise NotImplementedError
@@ -59,6 +62,18 @@ class PageVerbs:
         """
         moves: dict[int, int] = self._do("compact_memory", self._node(node), cpu)
         return moves
+
+    def let_pages_move(self, on: bool = True) -> None:
+        """Let requests for blocks compact for themselves, from now on or no longer (direct compaction).
+
+        Who has a page's number has it pinned, so the kernel would leave it where it is. After this call movable pages
+        may be elsewhere after any request for a block, and who holds some has to follow: `take_moves`.
+        """
+        self._do("let_pages_move", bool(on))
+
+    def take_moves(self) -> dict[int, int]:
+        """Return where pages were and are that requests have moved since the last call, or since time was changed."""
+        return self.pages.take_moves()
 
     def set_mempolicy(self, mode: str = "default", nodes: Iterable[int] = (), home_node: int | None = None) -> None:
         """Set the memory policy of all requests that name no node.

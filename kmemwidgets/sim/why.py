@@ -204,6 +204,10 @@ def _deferred(fields: dict[str, Any], _version: Version, _names: Sequence[str]) 
     )
 
 
+def _pinned(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    return f"nothing is compacted for order {fields['order']}: all pages are pinned by those who asked for them"
+
+
 def _moved(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
     return f"{_pages(fields['order'])} at pfn {fields['pfn']:#x} moved to {fields['to']:#x}"
 
@@ -250,6 +254,7 @@ _SENTENCES = {
     "mm_compaction_suitable": _suitable,
     "mm_compaction_deferred": _deferred,
     "migrate": _moved,
+    "pinned": _pinned,
 }
 
 

@@ -129,8 +129,37 @@ def test_compaction_on_request_moves_pages_and_loses_none(kernel: str, tmp_path:
     assert stat.values["compact_stall"] == 0
 
 
+def test_pages_stay_where_they_are_until_their_holders_follow() -> None:
+    machine, kept = comb()
+    assert machine.alloc_pages("GFP_KERNEL|__GFP_NOWARN", 9) is None
+    assert "all pages are pinned by those who asked for them" in "\n".join(machine.why())
+    machine.let_pages_move()
+    held = set(kept)
+    blocks = []
+    for _ in range(6):
+        block = machine.alloc_pages("GFP_KERNEL|__GFP_NOWARN", 8)
+        moves = machine.take_moves()
+        assert set(moves) <= held
+        held = {moves.get(page, page) for page in held}
+        if block is not None:
+            blocks.append(block)
+    assert len(held) == len(kept)
+    assert held != set(kept)
+    for page in held:
+        machine.free_pages(page)
+    for block in blocks:
+        machine.free_pages(block, 8)
+    machine.undo()
+    machine.let_pages_move(False)
+    assert machine.take_moves() == {}
+    assert not machine.pages.may_move
+    machine.undo()
+    assert machine.pages.may_move
+
+
 def test_a_request_compacts_for_itself_before_it_fails(tmp_path: Path) -> None:
     machine, _kept = comb()
+    machine.let_pages_move()
     assert not any(free_blocks(machine)[9:])
     assert machine.alloc_pages("GFP_NOWAIT|__GFP_NOWARN", 9) is None
     log = machine.record_events()
@@ -158,6 +187,7 @@ def test_a_request_compacts_for_itself_before_it_fails(tmp_path: Path) -> None:
 
 def test_what_compaction_tells_is_text_that_readers_accept() -> None:
     machine, _kept = comb()
+    machine.let_pages_move()
     log = machine.record_events()
     machine.alloc_pages("GFP_KERNEL", 9)
     machine.compact_memory()
@@ -180,6 +210,7 @@ def test_failures_defer_the_next_runs_and_that_is_remembered(tmp_path: Path) -> 
     for page in pages:
         machine.free_pages(page)
     machine.drain_all_pages()
+    machine.let_pages_move()
     log = machine.record_events()
     for _ in range(4):
         assert machine.alloc_pages("GFP_KERNEL|__GFP_NOWARN", 4) is None
