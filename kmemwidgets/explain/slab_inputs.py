@@ -14,6 +14,8 @@ FLAG_COLUMNS = (
     "red_zone", "poison", "store_user", "sanity_checks", "trace", "reclaim_account", "hwcache_align",
     "cache_dma", "destroy_by_rcu",
 )  # fmt: skip
+#: Bytes that an object may have; the kernel's largest slab is of order 10 with pages of 64 KiB.
+MAX_OBJECT = 1 << 26
 _NEEDED = ("name", "target", "object_size", "align", "usersize", *FLAG_COLUMNS)
 
 
@@ -66,12 +68,15 @@ def number(row: Mapping[str, str], column: str, where: str = "slab.tsv") -> int:
         return 0
     try:
         return int(text.split()[0])
-    except ValueError:
+    except (ValueError, IndexError):
         raise BadInput(f"{column} of cache {row['name']!r} is {text!r}, no number", where=where) from None
 
 
 def cache_input(row: Mapping[str, str]) -> CacheInput:
     """Take from a row what its owner asked for, and nothing that the kernel made of it."""
+    size = number(row, "object_size")
+    if not 0 < size <= MAX_OBJECT:
+        raise BadInput(f"object_size of cache {row['name']!r} is {size}; expected 1 to {MAX_OBJECT}", where="slab.tsv")
     flags = {name for name in FLAG_COLUMNS if number(row, name)}
     # SLAB_ACCOUNT and SLAB_CACHE_DMA32 have no file of their own; a shared cache's name shows their letters.
     shared = row["name"] if row["name"].startswith(":") else row["target"]
@@ -80,7 +85,7 @@ def cache_input(row: Mapping[str, str]) -> CacheInput:
         flags |= {flag for flag in ("account", "cache_dma32") if ID_LETTERS[flag] in letters}
     return CacheInput(
         row["name"],
-        number(row, "object_size"),
+        size,
         number(row, "align"),
         number(row, "usersize"),
         frozenset(flags),

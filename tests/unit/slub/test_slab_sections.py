@@ -45,6 +45,12 @@ def test_flags_come_from_columns_and_letters() -> None:
     assert (both.flags, both.ctor) == ({"account", "cache_dma32"}, True)
 
 
+@pytest.mark.parametrize("size", [0, -8, 1 << 40, " "])
+def test_objects_of_impossible_sizes_are_refused(size: object) -> None:
+    with pytest.raises(BadInput, match=r"slab.tsv: object_size of cache 'filp' is"):
+        inputs(row("filp", size))  # type: ignore[arg-type]
+
+
 def test_a_single_cache_with_a_red_zone() -> None:
     found = predict_slab_caches(
         spec("slub_debug=Z,kmalloc-64"), inputs(row("kmalloc-64", 64, align=64, red_zone=1), row("kmalloc-32", 32))
