@@ -143,6 +143,7 @@ def address_space(
     start = memory_start // align * align if phys_offset is None else phys_offset
     found = [
         AddressArea("user space", 0, 1 << shape.va_bits_min),
+        AddressArea("between user and kernel", 1 << shape.va_bits_min, shape.page_offset),
         AddressArea("direct map", shape.page_offset, shape.page_end),
         AddressArea("modules", *bounds.modules),
         AddressArea("vmalloc", *bounds.vmalloc),

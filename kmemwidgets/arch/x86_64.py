@@ -104,6 +104,8 @@ def address_space(
     modules = START_KERNEL_MAP + image_size
     found = [
         AddressArea("user space", 0, levels.user_end),
+        AddressArea("guard page", levels.user_end, levels.user_end + PAGE),
+        AddressArea("non-canonical", levels.user_end + PAGE, levels.hole_end),
         AddressArea("hypervisor hole", levels.hole_end, levels.ldt[0]),
         AddressArea("LDT remap", *levels.ldt),
         AddressArea("direct map", direct, direct_end),
@@ -169,6 +171,7 @@ def _old_space(
         AddressArea("kernel text", START_KERNEL_MAP, text_end),
         AddressArea("modules", *modules),
         AddressArea("fixmap and vsyscall", *VSYSCALL_OLD),
+        AddressArea("non-canonical", 1 << 47, 0xFFFF800000000000),
         *more,
     ]
     return AddressSpace(

@@ -10,6 +10,7 @@ from kmemwidgets import arch as arch_constants
 from kmemwidgets.arch.space import AddressSpace
 from kmemwidgets.capture import Capture
 from kmemwidgets.records import MachineSpec
+from kmemwidgets.sim.areas import ARM64_HEAD
 from kmemwidgets.sim.rules.layout import address_space, page_offset_32, vmalloc_bytes
 from kmemwidgets.sim.zone_sizes import lowmem_end, node_memory, usable_memory
 
@@ -40,8 +41,6 @@ CHOSEN: Mapping[str, str] = MappingProxyType(
         "PHYS_OFFSET": "PHYS_OFFSET",
     }
 )
-#: arm64: from the start of the image to _stext (SEGMENT_ALIGN of arch/arm64/kernel/vmlinux.lds.S).
-ARM64_HEAD = 64 * 1024
 
 
 def predict_layout(spec: MachineSpec, _inputs: None = None) -> Figures:

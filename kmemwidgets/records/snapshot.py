@@ -194,7 +194,8 @@ class VmallocArea:
 class Region:
     """A named range of addresses: a row of /proc/iomem (physical) or of a layout (virtual). `end` exclusive.
 
-    `says` is what must be known of it besides.
+    `says` is what must be known of it besides; `physical` the physical address behind `start`, where addresses lead
+    straight to memory, and for struct pages the address of the first frame that they describe.
     """
 
     start: int
@@ -203,6 +204,7 @@ class Region:
     depth: int = 0
     space: str = "physical"
     says: str = ""
+    physical: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from kmemwidgets.arch.page_tables import EntryBits, entry_bits, levels_of
-from kmemwidgets.records import BadInput, MachineSpec, PageWalk, format_version
+from kmemwidgets.arch.space import AddressSpace
+from kmemwidgets.records import BadInput, MachineSpec, PageWalk, VmallocArea, format_version
 
+from .early import IMAGE_BYTES
 from .gfp import GFP_KERNEL
 from .page_tables import PageTables
 from .rules import pick
@@ -20,6 +22,7 @@ from .rules.page_tables import TABLE as PAGE_TABLES
 from .rules.page_tables import PageTableRules
 from .rules.vmalloc import TABLE, VmallocRules
 from .vmalloc import Vmalloc
+from .vmap_area import VmapArea
 from .vmap_block import VmapBlocks
 from .zone_sizes import rules_for
 
@@ -32,6 +35,8 @@ COMMANDS = frozenset(
 )  # fmt: skip
 #: Bytes of a kernel stack (THREAD_SIZE), at least a page.
 STACK = 16384
+#: arm64: from the start of the image to _stext (SEGMENT_ALIGN of arch/arm64/kernel/vmlinux.lds.S).
+ARM64_HEAD = 64 * 1024
 #: The bit of an x86 entry that forbids execution.
 NX = 1 << 63
 
@@ -85,7 +90,20 @@ class Areas:
             huge_ioremap=table_rules.huge_ioremap and self.tables.huge,
             numa=spec.option("CONFIG_NUMA") == "y" if spec.option("CONFIG_NUMA") else space.bits == 64,
         )
+        if spec.arch == "arm64":
+            self._register_image(space)
         self.blocks = VmapBlocks(self.vmalloc_, int(spec.option("CONFIG_NR_CPUS") or (64 if space.bits == 64 else 8)))
+
+    def _register_image(self, space: AddressSpace) -> None:
+        """Enter arm64's image: boot mapped it at the start of vmalloc's space (map_kernel, vm_area_register_early)."""
+        size = image_bytes(self._spec)
+        # Where KASLR put it, less what precedes its text.
+        start = dict(self._spec.bases).get("kernel_text", space.text_start + ARM64_HEAD) - ARM64_HEAD
+        row = VmallocArea(
+            start, start + size, size, "paging_init", phys=space.text_start - space.text_map, flags=("vmap",)
+        )
+        self.vmalloc_.free.claim(start, start + size)
+        self.vmalloc_.busy[start] = VmapArea(row)
 
     # Commands
 
@@ -145,7 +163,9 @@ class Areas:
     def alloc_thread_stack(self, cpu: int = 0) -> int:
         """Take the kernel stack of a new task."""
         self._check_stacks()
-        return self.vmalloc_.alloc_thread_stack(max(STACK, self._spec.page_size), cpu)
+        size = max(STACK, self._spec.page_size)
+        # arm64 aligns stacks to twice their size, so that one bit tells an overflow (arch/arm64/include/asm/memory.h).
+        return self.vmalloc_.alloc_thread_stack(size, cpu, align=2 * size if self._spec.arch == "arm64" else size)
 
     def free_thread_stack(self, address: int, cpu: int = 0) -> None:
         """Give the kernel stack of a dead task back."""
@@ -189,6 +209,13 @@ class Areas:
             f"Linux {format_version(self._spec.kernel)} on {self._spec.arch} has no stacks in vmalloc's space",
             todo="take them as pages: alloc_pages(order=1)",
         )
+
+
+def image_bytes(spec: MachineSpec) -> int:
+    """Return the bytes of whole pages that the kernel's image takes; an estimate where nobody recorded it."""
+    reserved = [entry for entry in spec.reserved if entry.name == "kernel"]
+    size = reserved[0].end - reserved[0].start if reserved else IMAGE_BYTES[spec.arch]
+    return -(-size // spec.page_size) * spec.page_size
 
 
 def _bits(spec: MachineSpec, rules: PageTableRules) -> EntryBits:

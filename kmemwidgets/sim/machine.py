@@ -383,7 +383,7 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
             self._booted,
             self._frames.table(),
             time_ns=self.now,
-            layout=virtual_layout(self._spec, usable_memory(self._spec)),
+            layout=virtual_layout(self._spec, usable_memory(self._spec), self.address_space),
             notes=self._notes,
         )
         return replace(

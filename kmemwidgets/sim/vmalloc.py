@@ -387,13 +387,13 @@ class Vmalloc:
 
     # --- stacks -----------------------------------------------------------------------------------
 
-    def alloc_thread_stack(self, size: int = 16384, cpu: int = 0) -> int:
+    def alloc_thread_stack(self, size: int = 16384, cpu: int = 0, align: int | None = None) -> int:
         """Take a task's stack: the first that this cpu kept, or a new one (alloc_thread_stack_node)."""
         for slot, kept in enumerate(self.stacks[cpu]):
             if kept:
                 self.stacks[cpu][slot] = 0
                 return kept
-        return self.vmalloc(size, align=size, caller="kernel_clone", cpu=cpu)
+        return self.vmalloc(size, align=align or size, caller="kernel_clone", cpu=cpu)
 
     def free_thread_stack(self, address: int, cpu: int = 0) -> None:
         """Give a task's stack back: two are kept per cpu, each in the first empty slot (thread_stack_free_rcu)."""

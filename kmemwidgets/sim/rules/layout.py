@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kmemwidgets.arch import arm, arm64, x86_32, x86_64
-from kmemwidgets.arch.space import AddressSpace
+from kmemwidgets.arch.space import AddressArea, AddressSpace
 from kmemwidgets.records import MachineSpec, Region
 
 from ..cmdline import memparse, parameter
@@ -14,6 +14,8 @@ from .table import Rule, pick
 
 MIB = 1 << 20
 VMALLOC_RESERVE = 128 * MIB
+#: The name of a flat memory map's area.
+MEM_MAP = "mem_map"
 
 
 def lowmem_896(_spec: MachineSpec, page_offset: int) -> int:
@@ -238,9 +240,37 @@ def vmalloc_bytes(spec: MachineSpec, memory: Sequence[tuple[int, int]]) -> int:
     return area.size - (1 if spec.arch == "x86_64" else 0)
 
 
-def virtual_layout(spec: MachineSpec, memory: Sequence[tuple[int, int]]) -> tuple[Region, ...]:
-    """Return the areas of the virtual address space as regions."""
+def virtual_layout(
+    spec: MachineSpec, memory: Sequence[tuple[int, int]], flat: AddressSpace | None = None
+) -> tuple[Region, ...]:
+    """Return the areas of the virtual address space as regions; `flat` is what a boot knows of a flat memory map."""
+    space = flat or address_space(spec, memory)
     return tuple(
-        Region(area.start, area.end, area.name, space="virtual", says=area.says)
-        for area in address_space(spec, memory).areas
+        Region(area.start, area.end, area.name, space="virtual", says=area.says, physical=_behind(space, area))
+        for area in space.areas
     )
+
+
+def _behind(space: AddressSpace, area: AddressArea) -> int | None:
+    """Return what lies behind the start of the direct map or the image; of a memory map the first frame's address."""
+    if area.start in (space.page_offset, space.text_start) and area.start:
+        return space.pa(area.start)
+    if area.name in ("vmemmap", MEM_MAP):
+        return (area.start - space.vmemmap) // space.page_bytes * space.page_size
+    return None
+
+
+def with_mem_map(space: AddressSpace, start: int, end: int, first_pfn: int) -> AddressSpace:
+    """Return the space with a flat memory map (mem_map) in its direct map.
+
+    Parameters
+    ----------
+    start, end : int
+        Physical addresses that boot gave it.
+    first_pfn : int
+        Frame of the first struct page.
+    """
+    first = space.va(start)
+    area = AddressArea(MEM_MAP, first, first + end - start)
+    areas = tuple(sorted((*space.areas, area), key=lambda entry: entry.start))
+    return replace(space, areas=areas, vmemmap=first - first_pfn * space.page_bytes)

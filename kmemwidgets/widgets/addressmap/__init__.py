@@ -6,7 +6,9 @@ from typing import Any, ClassVar
 
 import traitlets
 
+from kmemwidgets.arch import ARCHES
 from kmemwidgets.records import Snapshot, Source, format_version
+from kmemwidgets.sim.oops import template
 
 from .._assemble import assemble, styles
 from .._base import HELP, Gesture, KmemWidget
@@ -149,7 +151,7 @@ def title(snapshot: Snapshot) -> str:
 
 
 def _space(snapshot: Snapshot, found: tuple[Area, ...]) -> dict[str, Any]:
-    memmap = next((area for area in found if area.kind == "vmemmap"), None)
+    bits = bits_of(snapshot)
     return {
         "name": snapshot.name,
         "regions": [
@@ -160,13 +162,35 @@ def _space(snapshot: Snapshot, found: tuple[Area, ...]) -> dict[str, Any]:
                 "group": area.kind,
                 "term": area.term,
                 "says": area.says or (GLOSSARY[area.term].meaning if area.term else ""),
+                "answer": _answer(snapshot, found, area),
             }
             for area in found
         ],
+        # Addresses that lead straight to memory, and where struct pages lie.
         "maps": [
-            {"start": hex(area.start), "end": hex(area.end), "to": "0x0", "name": area.name}
+            {"start": hex(area.start), "end": hex(area.end), "to": hex(area.physical), "image": area.kind == "text"}
             for area in found
-            if area.kind == "direct"
+            if area.kind in ("direct", "text") and area.physical is not None
         ],
-        "vmemmap": {"start": hex(memmap.start), "size": "0x40"} if memmap and bits_of(snapshot) == 64 else None,
+        "memmaps": [
+            {
+                "start": hex(area.start),
+                "end": hex(area.end),
+                "pfn": hex(area.physical // snapshot.page_size),
+                "size": hex(ARCHES[snapshot.arch].page_bytes),
+            }
+            for area in found
+            if area.kind == "vmemmap" and area.physical is not None and (bits == 64 or area.name == "mem_map")
+        ],
     }
+
+
+def _answer(snapshot: Snapshot, found: tuple[Area, ...], area: Area) -> str:
+    """Return what the kernel says when it reads an address of an area that is none; empty for others."""
+    if area.kind != "hole":
+        return ""
+    user = max((each.end for each in found if each.kind == "user"), default=0)
+    va_bits = 32 if bits_of(snapshot) == 32 else 57 if user > 1 << 52 else max(48, user.bit_length())
+    if snapshot.arch == "arm64":
+        va_bits = max((1 << 64) - min(each.start for each in found if each.kind == "direct"), 1 << 36).bit_length() - 1
+    return template(snapshot.kernel, snapshot.arch, va_bits, (area.start + area.end) // 2)

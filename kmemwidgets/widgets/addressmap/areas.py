@@ -12,7 +12,7 @@ from kmemwidgets.records import BadInput, Region, Snapshot
 #: (pattern in the area's name, kind, word of the glossary). The first that fits counts.
 KINDS: tuple[tuple[str, str, str], ...] = (
     (r"non.?canonical", "hole", "non-canonical"),
-    (r"hole|guard|unused|gap|reserved for", "hole", ""),
+    (r"hole|guard|unused|gap|reserved for|between", "hole", ""),
     (r"kasan", "kasan", "kasan"),
     (r"user", "user", "user space"),
     (r"vmemmap|memmap|mem_map", "vmemmap", "vmemmap"),
@@ -30,7 +30,7 @@ WORDS = tuple(dict.fromkeys(term for _, _, term in KINDS if term))
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """A named piece of an address space; `end` exclusive."""
+    """A named piece of an address space; `end` exclusive, `physical` as a Region's."""
 
     start: int
     end: int
@@ -38,6 +38,7 @@ class Area:
     kind: str
     term: str = ""
     says: str = ""
+    physical: int | None = None
 
 
 def kind_of(name: str) -> tuple[str, str]:
@@ -80,8 +81,18 @@ def areas(regions: Iterable[Region], bits: int) -> tuple[Area, ...]:
         if found and found[-1].name == name and found[-1].end == start and (inner or found[-1].kind == "hole"):
             found[-1] = replace(found[-1], end=end)
             continue
-        found.append(Area(start, end, name, *kind_of(name), says=inner[-1].says if inner else ""))
+        found.append(
+            Area(start, end, name, *kind_of(name), says=inner[-1].says if inner else "", physical=_behind(inner, start))
+        )
     return tuple(found)
+
+
+def _behind(inner: list[Region], start: int) -> int | None:
+    """Return what lies behind the start of a piece; of struct pages only whole areas tell."""
+    if not inner or inner[-1].physical is None:
+        return None
+    skipped = start - inner[-1].start
+    return inner[-1].physical + skipped if not skipped or kind_of(inner[-1].name)[0] != "vmemmap" else None
 
 
 def layout_of(snapshot: Snapshot) -> tuple[Area, ...]:

@@ -315,7 +315,7 @@ function openView({ model, el, signal, wire, focus }) {
     }
     const space = spaces[chosen.space];
     const region = regionOf(chosen.space, chosen.address);
-    const rows = translations(space, chosen.address, page).map(([name, value]) => [
+    const rows = translations(space, chosen.address, page, whole > 1n << 32n ? 16 : 8).map(([name, value]) => [
       element("dt", { text: name }),
       element("dd", {}, element("code", { text: value })),
     ]);
@@ -422,7 +422,9 @@ function readSpace(space) {
     regions,
     scale: evenScale(regions),
     maps: space.maps.map((map) => ({ ...map, start: BigInt(map.start), end: BigInt(map.end), to: BigInt(map.to) })),
-    vmemmap: space.vmemmap && { start: BigInt(space.vmemmap.start), size: BigInt(space.vmemmap.size) },
+    memmaps: space.memmaps.map((map) => ({
+      start: BigInt(map.start), end: BigInt(map.end), pfn: BigInt(map.pfn), size: BigInt(map.size),
+    })),
   };
 }
 

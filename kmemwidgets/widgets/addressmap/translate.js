@@ -1,28 +1,36 @@
-// What the kernel's own conversions make of an address: __pa, virt_to_page, page_to_pfn.
+// What the kernel's own conversions make of an address: __pa, virt_to_page, page_to_pfn; and what it says where there is
+// nothing.
 
 import { hex } from "../_front/format.js";
 import { text } from "../_front/strings.js";
 
-/** Rows [name, value] for an address of a space. */
-export function translations(space, address, page) {
+/** Rows [name, value] for an address of a space; `digits` of an address. */
+export function translations(space, address, page, digits) {
   const linear = space.maps.find((map) => address >= map.start && address < map.end);
   if (linear) {
-    const physical = address - linear.start + linear.to;
+    const physical = BigInt.asUintN(64, address - linear.start + linear.to);
     const pfn = physical / page;
     const rows = [
-      [text("addressmap.pa"), hex(physical)],
+      [text(linear.image ? "addressmap.pa.image" : "addressmap.pa"), hex(physical)],
       [text("addressmap.pfn"), hex(pfn)],
     ];
-    if (space.vmemmap) rows.push([text("addressmap.page"), hex(space.vmemmap.start + pfn * space.vmemmap.size)]);
+    const memmap = space.memmaps.find((map) => structPage(map, pfn) >= map.start && structPage(map, pfn) < map.end);
+    if (memmap) rows.push([text("addressmap.page"), hex(structPage(memmap, pfn))]);
     return rows;
   }
-  const memmap = space.vmemmap && space.regions.find((region) => region.group === "vmemmap");
-  if (memmap && address >= space.vmemmap.start && address < memmap.end) {
-    const pfn = (address - space.vmemmap.start) / space.vmemmap.size;
+  const memmap = space.memmaps.find((map) => address >= map.start && address < map.end);
+  if (memmap) {
+    const pfn = memmap.pfn + (address - memmap.start) / memmap.size;
     return [
-      [text("addressmap.pfn"), hex(pfn)],
-      [text("addressmap.pa"), hex(pfn * page)],
+      [text("addressmap.pfn.of"), hex(pfn)],
+      [text("addressmap.pa.of"), hex(pfn * page)],
     ];
   }
-  return [];
+  const region = space.regions.find((each) => address >= each.start && address < each.end);
+  if (!region?.answer) return [];
+  return [[text("addressmap.answer"), region.answer.replaceAll("{address}", address.toString(16).padStart(digits, "0"))]];
+}
+
+function structPage(map, pfn) {
+  return map.start + (pfn - map.pfn) * map.size;
 }

@@ -78,7 +78,8 @@ def windows_of(snapshot: Snapshot) -> tuple[Window, ...]:
     """Return the areas of the kernel's addresses, ascending."""
     found = []
     for region in snapshot.layout or ():
-        if region.space != "virtual" or region.name.startswith("user"):
+        # The memory map is a part of the direct map.
+        if region.space != "virtual" or region.name.startswith("user") or region.name == "mem_map":
             continue
         kind = KINDS.get(region.name.split()[0], "other")
         found.append(Window(region.name, kind, region.start, region.end))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kmemwidgets import Capture, Machine
 from kmemwidgets.records import BadInput, Region, Snapshot
 from kmemwidgets.widgets.addressmap import AddressMap
 from kmemwidgets.widgets.addressmap.areas import areas, kind_of, layout_of
@@ -99,3 +100,40 @@ def test_summary_and_picture_show_every_area_and_no_markup():
     assert "<b>" not in picture
     assert "&lt;b&gt;box" in picture
     assert picture.count("<rect") == 1 + len(areas(REGIONS, 32))
+
+
+def test_addresses_lead_to_memory_and_to_struct_pages():
+    machine = Machine.boot(arch="arm64", memory="1G", cpus=1)
+    space = AddressMap(machine).data()["spaces"][0]
+    (direct,) = (each for each in space["maps"] if not each["image"])
+    address = int(direct["start"], 16) + 0x5000
+    assert machine.pa(address) == int(direct["to"], 16) + 0x5000
+    (memmap,) = space["memmaps"]
+    pfn = machine.pa(address) // 4096
+    shown = int(memmap["start"], 16) + (pfn - int(memmap["pfn"], 16)) * int(memmap["size"], 16)
+    assert shown == machine.virt_to_page(address)
+
+
+@pytest.mark.parametrize("name", ["amd64-512m", "amd64-2g-numa2", "arm64-1g", "i386-pae-2g"])
+def test_a_recordings_addresses_lead_to_its_memory(name):
+    capture = Capture.bundled(name)
+    space = AddressMap(capture).data()["spaces"][0]
+    usable = [(entry.start, entry.end) for entry in capture.spec().memory if entry.kind == "usable"]
+    direct = [each for each in space["maps"] if not each["image"]]
+    assert direct
+    for each in direct:
+        size, to = int(each["end"], 16) - int(each["start"], 16), int(each["to"], 16)
+        assert any(start <= to and to + size <= end + 4096 for start, end in usable) or name.startswith("i386")
+    # Each piece's struct pages begin with that of its first frame.
+    firsts = [int(each["pfn"], 16) for each in space["memmaps"]]
+    assert [first // 64 for first in firsts] == [int(each["to"], 16) // 4096 // 64 for each in direct][: len(firsts)]
+
+
+def test_holes_have_the_kernels_answer():
+    space = AddressMap(Machine.boot(memory="1G")).data()["spaces"][0]
+    answers = {region["name"]: region["answer"] for region in space["regions"]}
+    assert answers["non-canonical"].startswith(
+        "general protection fault, probably for non-canonical address 0x{address}"
+    )
+    assert answers["hypervisor hole"] == "BUG: unable to handle page fault for address: {address}"
+    assert answers["direct map"] == ""
