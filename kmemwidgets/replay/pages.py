@@ -6,6 +6,7 @@ triggers that a kernel's request can't do without. Everything else in the trace 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
@@ -23,7 +24,7 @@ from kmemwidgets.tracefs import LOST
 
 from .boot import BOOT_EVENTS, DEFERRED, BootStages
 from .cpu import IN_INTERRUPT, Cpu
-from .future import Future
+from .future import KHUGEPAGED, Future, LookAhead
 from .interrupts import Interrupts
 from .kswapd import ASIDE, DIRECT_BEGIN, DIRECT_END, ROUND_EVENTS, SLEEP, WAKE, WAKEUP, Kswapd, round_ends
 from .result import PageResult
@@ -110,7 +111,8 @@ class PageReplay(Runs):
         cpus = self.cpus
         count = 0
         self._rows = rows
-        for name, comm, pid, cpu, time, flags, values in rows:
+        self._ahead = LookAhead(rows)
+        for name, comm, pid, cpu, time, flags, values in self._ahead:
             count += 1
             self._row = count
             if cpu >= len(cpus) or name == LOST:
@@ -119,7 +121,7 @@ class PageReplay(Runs):
             self._time = time
             state = cpus[cpu]
             if name == "mm_page_alloc":
-                self._alloc(state, cpu, pid, flags, *values)
+                self._alloc(state, cpu, comm, pid, flags, *values)
             elif name == "mm_page_free":
                 self._free(state, cpu, comm, pid, flags, *values)
             elif name == "mm_page_free_batched":
@@ -182,7 +184,7 @@ class PageReplay(Runs):
     # Requests
 
     def _alloc(
-        self, state: Cpu, cpu: int, pid: int, flags: str, pfn: int | None, order: int, mt: int, gfp_text: str
+        self, state: Cpu, cpu: int, comm: str, pid: int, flags: str, pfn: int | None, order: int, mt: int, gfp_text: str
     ) -> None:
         gfp = self._gfp.get(gfp_text)
         if gfp is None:
@@ -201,7 +203,8 @@ class PageReplay(Runs):
         elif interrupts and self.interrupts.lock_held(state, flags) is not None:
             mine = alloc_past_lists(allocator, gfp, order, cpu)
         else:
-            mine = allocator.alloc_pages(gfp, order, None, cpu)
+            nid = self._target_node() if order and comm == KHUGEPAGED else None
+            mine = allocator.alloc_pages(gfp, order, nid, cpu)
         tally = self.result.allocs
         tally.of += 1
         if mine == pfn:
@@ -213,6 +216,14 @@ class PageReplay(Runs):
         state.exact = (pfn, pfn + (1 << order), pid) if order else None
         if state.fresh and not interrupts:
             self._free_late(state, cpu)
+
+    def _target_node(self) -> int | None:
+        """Return the node that khugepaged asks: the one with most of the pages that it is about to copy and free.
+
+        mm/khugepaged.c, hpage_collapse_find_target_node.
+        """
+        freed = Counter(self.allocator.zone_of(pfn).zone.nid for pfn in self._ahead.collapsed())
+        return freed.most_common(1)[0][0] if freed else None
 
     def _resync(self, state: Cpu, cpu: int, pid: int, gfp: int, order: int, mt: int, mine: int, pfn: int) -> None:
         allocator = self.allocator
@@ -226,13 +237,11 @@ class PageReplay(Runs):
             why = "an interrupt freed the predicted frame after the kernel had chosen"
             self._miss("alloc interrupted before its event", predicted, f"pfn {pfn:#x}", cpu, why)
             return
-        if mine >= 0 and self._taken_unseen(mine):
-            mine = self._skip_unseen(gfp, order, cpu)
-            if mine == pfn:
-                self.result.inferred += 1
-                why = "the predicted frame was in use: it was taken without an event, and freed later"
-                self._miss("alloc after frames taken without an event", predicted, f"pfn {pfn:#x}", cpu, why)
-                return
+        if mine >= 0 and allocator.zone_of(mine) is live and self._skip_unseen(mine, pfn, gfp, order, mt, cpu):
+            self.result.inferred += 1
+            why = "the predicted frame was in use: it was taken without an event, and freed later"
+            self._miss("alloc after frames taken without an event", predicted, f"pfn {pfn:#x}", cpu, why)
+            return
         if mine >= 0:
             other = allocator.zone_of(mine)
             give_back(allocator, other, mine, order, mt, cpu)
@@ -263,14 +272,23 @@ class PageReplay(Runs):
             self._future = Future(self._rows)
         return self._future
 
-    def _skip_unseen(self, gfp: int, order: int, cpu: int) -> int:
-        """Leave frames that were taken unseen with their owners and return the next one."""
-        mine = -1
-        for _ in range(PER_PAGE):
-            mine = self.allocator.alloc_pages(gfp, order, None, cpu)
-            if mine < 0 or not self._taken_unseen(mine):
+    def _skip_unseen(self, mine: int, pfn: int, gfp: int, order: int, mt: int, cpu: int) -> bool:
+        """Leave frames that were taken unseen with their owners if the recorded one stands behind them, else undo.
+
+        Bulk allocations take single pages; where larger ones differ, something else is the cause.
+        """
+        allocator = self.allocator
+        skipped = [mine]
+        while order == 0 and len(skipped) <= PER_PAGE and self._taken_unseen(skipped[-1]):
+            frame = allocator.alloc_pages(gfp, order, None, cpu)
+            if frame == pfn:
+                return True
+            if frame < 0:
                 break
-        return mine
+            skipped.append(frame)
+        for frame in reversed(skipped[1:]):
+            give_back(allocator, allocator.zone_of(frame), frame, order, mt, cpu)
+        return False
 
     def _again(self, live: ZoneLists, gfp: int, order: int, mt: int, cpu: int) -> int:
         """Repeat a request in the zone that was recorded."""
@@ -312,7 +330,7 @@ class PageReplay(Runs):
         """Free what an interrupt frees before the interrupted task goes on; False if that is nothing special."""
         if state.drain or state.drained:
             self._hear(state)
-        if state.pending and state.batched < 0 and not self._later.is_batched(state.pending[0][0], self._row):
+        if state.pending and state.batched < 0 and not self._ahead.is_batched(state.pending[0][0]):
             # Freed singly: it is on the lists by now.
             self._commit(state, cpu)
         lock = self.interrupts.lock_held(state, flags)
