@@ -45,7 +45,7 @@ QUIET = (
     "pgpgin", "pgpgout", "pswpin", "pswpout", "pgfault", "pgmajfault", "pgsteal_kswapd", "pgsteal_direct",
     "pgscan_kswapd", "pgscan_direct", "oom_kill", "compact_stall", "swap_ra", "thp_fault_alloc",
 )  # fmt: skip
-#: Hits and misses of nodes, which the model doesn't count.
+#: A node's hits and misses.
 NUMASTAT = ("numa_hit", "numa_miss", "numa_foreign", "interleave_hit", "local_node", "other_node")
 #: What the firmware's kinds of memory are called in /proc/iomem.
 KINDS = {
@@ -155,7 +155,7 @@ def _counters(shown: Snapshot) -> dict[str, int]:
     for name in ("nr_zone_inactive_anon", "nr_zone_active_anon", "nr_zone_inactive_file", "nr_zone_active_file"):
         values[name] = 0
     values["nr_free_cma"] = sum(zone.cma or 0 for zone in shown.zones)
-    return {**values, **dict.fromkeys(QUIET, 0)}
+    return {**values, **dict.fromkeys(QUIET, 0), **(shown.vmstat.values if shown.vmstat else {})}
 
 
 def _physical(spec: MachineSpec) -> Iterator[Region]:
@@ -191,7 +191,7 @@ def _node_files(node: NodeInfo, shown: Snapshot) -> dict[str, str]:
     values = {"MemTotal": total, "MemFree": free, "MemUsed": total - free}
     return {
         f"{folder}/meminfo": node_meminfo.format(node_meminfo.NodeMeminfo(node.nid, values)),
-        f"{folder}/numastat": numastat.format(numastat.NumaStat(dict.fromkeys(NUMASTAT, 0))),
+        f"{folder}/numastat": numastat.format(numastat.NumaStat(node.numastat or dict.fromkeys(NUMASTAT, 0))),
         f"{folder}/distance": " ".join(map(str, node.distance)) + "\n",
         f"{folder}/cpulist": _ids(list(node.cpus)),
     }

@@ -120,6 +120,7 @@ def boot(spec: MachineSpec, seed: int = 0) -> Booted:
         grouping=total >= MIGRATE_TYPES << shift,
         shuffle=Shuffle(seed) if rules.buddy.can_shuffle and asks_for_shuffle(spec) else None,
     )
+    page_alloc.page_kb = spec.page_size >> 10
     _hand_over(spec, memblock, page_alloc)
     if not any(zone.managed for zone in zones):
         raise BadInput("no memory is left for the page allocator", todo="describe a machine with more memory")

@@ -101,6 +101,8 @@ class PageAllocator(FastPath):
         self.per_cpu_lists = per_cpu_lists and rules.pcp.lists > 0
         self.reclaim: slowpath.Reclaim | None = None
         self.failures: list[str] = []
+        #: Kilobytes of a page, for reports.
+        self.page_kb = 4
         self.shuffle = shuffle
         self.largest_order = rules.buddy.nr_orders - 1
         # Only kernels with 14 lists keep huge pages on them.

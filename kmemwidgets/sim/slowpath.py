@@ -178,23 +178,55 @@ def _step(allocator: PageAllocator, step: str, flags: int, cpu: int) -> None:
 
 
 def report(allocator: PageAllocator, gfp: int, order: int, comm: str = "kmem") -> str:
-    """Write the kernel's report of a failed request (warn_alloc, show_free_areas), its first lines."""
+    """Write the kernel's report of a failed request, without the call trace (warn_alloc, show_free_areas).
+
+    What nobody has, such as pages on LRU lists, is left out.
+    """
     names = format_gfp(gfp, allocator.rules.version)
-    lines = [f"{comm}: page allocation failure: order:{order}, mode:{gfp:#x}({names}), nodemask=(null)"]
+    unit = allocator.page_kb
+    lines = [
+        (
+            f"{comm}: page allocation failure: order:{order}, mode:{gfp:#x}({names}), nodemask=(null),cpuset=/,"
+            f"mems_allowed={_ids(sorted({live.zone.nid for live in allocator.zones}))}"
+        ),
+        "Mem-Info:",
+    ]
     for live in allocator.zones:
         zone = live.zone
-        lines.append(
-            f"Node {zone.nid} {zone.name} free:{live.nr_free_pages * 4}kB boost:{zone.watermark_boost * 4}kB "
-            f"min:{(zone.wmark_min + zone.watermark_boost) * 4}kB low:{(zone.wmark_low + zone.watermark_boost) * 4}kB "
-            f"high:{(zone.wmark_high + zone.watermark_boost) * 4}kB present:{zone.present * 4}kB "
-            f"managed:{zone.managed * 4}kB"
+        boost = zone.watermark_boost
+        waiting = [pcp.count for pcp in live.pcps]
+        figures = {
+            "free": live.free_pages_now(), "boost": boost, "min": zone.wmark_min + boost, "low": zone.wmark_low + boost,
+            "high": zone.wmark_high + boost, "reserved_highatomic": live.nr_reserved_highatomic,
+            "present": zone.present, "managed": zone.managed, "free_pcp": sum(waiting), "local_pcp": waiting[0],
+            "free_cma": live.nr_free_cma,
+        }  # fmt: skip
+        words = " ".join(
+            f"{name}:{pages * unit}{'KB' if name == 'reserved_highatomic' else 'kB'}" for name, pages in figures.items()
         )
+        lines.append(f"Node {zone.nid} {zone.name} {words}")
         lines.append(f"lowmem_reserve[]: {' '.join(str(pages) for pages in zone.lowmem_reserve)}")
     for live in allocator.zones:
         parts = []
         for at, row in enumerate(live.free_area.counts()):
             letters = "".join("UMEHCI"[mt] for mt, count in enumerate(row) if count)
-            parts.append(f"{sum(row)}*{4 << at}kB" + (f" ({letters})" if letters else ""))
-        total = live.free_area.free_pages() * 4
+            parts.append(f"{sum(row)}*{unit << at}kB" + (f" ({letters})" if letters else ""))
+        total = live.free_area.free_pages() * unit
         lines.append(f"Node {live.zone.nid} {live.zone.name}: {' '.join(parts)} = {total}kB")
+    present = sum(live.zone.present for live in allocator.zones)
+    movable = sum(live.zone.present for live in allocator.zones if live.zone.name in ("HighMem", "Movable"))
+    lines.append(f"{present} pages RAM")
+    lines.append(f"{movable} pages HighMem/MovableOnly")
+    lines.append(f"{present - sum(live.zone.managed for live in allocator.zones)} pages reserved")
     return "\n".join(lines)
+
+
+def _ids(numbers: Sequence[int]) -> str:
+    """Write numbers as the kernel lists them: ``0-3,8``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from kmemwidgets import Machine
+from kmemwidgets.explain.proc_files import proc_files
+from kmemwidgets.procfs import vmstat
 from kmemwidgets.records import BadInput
 from kmemwidgets.sim.errors import KernelBug
 from kmemwidgets.tracefs import format as format_trace
@@ -362,4 +364,34 @@ def test_a_failed_request_stands_in_dmesg_as_the_kernel_writes_it() -> None:
     assert machine.dmesg == ()
     assert machine.alloc_pages("GFP_ATOMIC", 3) is None
     (report,) = machine.dmesg
-    assert "page allocation failure: order:3, mode:0xa20(GFP_ATOMIC), nodemask=(null)" in report
+    assert "page allocation failure: order:3, mode:0xa20(GFP_ATOMIC), nodemask=(null),cpuset=/,mems_allowed=0" in report
+    zone = machine.snapshot().zone(0, "DMA")
+    assert zone.free is not None
+    assert f"Node 0 DMA free:{zone.free * 4}kB boost:" in report
+    assert f"present:{(zone.present or 0) * 4}kB managed:{(zone.managed or 0) * 4}kB free_pcp:" in report
+    counts = [area.nr_free for area in zone.free_area or ()]
+    assert report.count(f"{counts[0]}*4kB") == 1
+    assert f" = {sum(number << order for order, number in enumerate(counts)) * 4}kB" in report
+    assert f"{(zone.present or 0) - (zone.managed or 0)} pages reserved" in report
+
+
+def test_a_machine_with_larger_pages_counts_in_kilobytes_all_the_same() -> None:
+    machine = Machine.boot(arch="arm64", memory="512M", cpus=1, config={"ARM64_64K_PAGES": "y"})
+    while machine.alloc_pages("GFP_ATOMIC", 5) is not None:
+        pass
+    present = sum(zone.present or 0 for zone in machine.snapshot().zones)
+    assert f"present:{present * 64}kB" in machine.dmesg[0]
+
+
+def test_proc_files_tell_the_counters() -> None:
+    machine = Machine.boot(nodes=["64M", "64M"], cpus=2)
+    machine.kmem_cache_init()
+    for _ in range(7):
+        machine.alloc_pages("GFP_KERNEL", cpu=1)
+    files = proc_files(machine)
+    stat = machine.snapshot().nodes[1].numastat
+    assert stat is not None
+    assert f"numa_hit {stat['numa_hit']}\n" in files["sys/devices/system/node/node1/numastat"]
+    counters = vmstat.parse(files["proc/vmstat"]).stat.values
+    assert counters["numa_hit"] == counters["numa_local"] + counters["numa_other"] >= 7
+    assert counters["compact_migrate_scanned"] == 0
