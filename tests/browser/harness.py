@@ -240,7 +240,13 @@ class Notebook:
 
     def python(self, expression: str) -> str:
         """Return repr(expression) in the notebook's kernel."""
-        reply = self.page.evaluate(
+        reply = self.ask(expression)
+        assert reply["status"] == "ok", reply
+        return reply["data"]["text/plain"]
+
+    def ask(self, expression: str) -> dict[str, Any]:
+        """Return the kernel's answer, which may be an error."""
+        return self.page.evaluate(
             """async (expression) => {
                 const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
                 const asked = {code: "", user_expressions: {r: expression}, store_history: false};
@@ -249,8 +255,6 @@ class Notebook:
             }""",
             expression,
         )
-        assert reply["status"] == "ok", reply
-        return reply["data"]["text/plain"]
 
     def execute(self, code: str) -> None:
         """Run code in the kernel without a cell."""
@@ -265,7 +269,13 @@ class Notebook:
 
     def wait_python(self, expression: str, value: str) -> None:
         """Wait until repr(expression) is `value`."""
-        until(self.page, lambda: self.python(expression), value, expression)
+
+        def say() -> str:
+            """Answer, or say what is wrong: what is asked for may not be there yet."""
+            reply = self.ask(expression)
+            return reply["data"]["text/plain"] if reply["status"] == "ok" else f"{reply['ename']}: {reply['evalue']}"
+
+        until(self.page, say, value, expression)
 
 
 def until(page: Any, ask: Callable[[], Any], wanted: Any, what: str) -> None:

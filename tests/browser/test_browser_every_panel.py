@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from harness import Notebook, Watch, box_of, expect, until, wait_in
+from harness import Notebook, Watch, box_of, expect, until, wait_in, wait_theme
 
 from kmemwidgets.widgets import (
     AddressMap,
@@ -444,6 +444,18 @@ def test_sizes_and_pixel_ratios(lab: Any, book: Notebook, width: int, ratio: int
         session.send("Emulation.clearDeviceMetricsOverride")
         session.detach()
         lab.page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_both_themes(lab: Any, book: Notebook) -> None:
+    """While JupyterLab changes its theme, places have no width for a moment."""
+    for theme in ("Dark", "Light"):
+        lab.theme(f"JupyterLab {theme}")
+        for name in PANELS:
+            root = root_of(book, name)
+            wait_theme(root, theme.lower())
+            until(lab.page, lambda root=root: root.evaluate(FITS), "", name)
+            see(book, name, root, which=theme == "Dark")
+            until(lab.page, lambda root=root: root.evaluate(FITS), "", name)
 
 
 def test_closed_and_shown_again(book: Notebook) -> None:

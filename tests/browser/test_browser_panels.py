@@ -80,6 +80,8 @@ PANELS = {
         ("next", "ArrowDown", "v.focus.address == first[2]", "True"),
         ("previous", "ArrowLeft", "v.focus.address == first[1]", "True"),
         ("previous", "ArrowUp", "v.focus.address == first[0]", "True"),
+        ("next_page", "PageDown", "v.focus.address - first[0]", "4096"),
+        ("previous_page", "PageUp", "v.focus.address - first[0]", "0"),
         ("last", "End", "v.focus.address == first[2]", "True"),
         ("allocate", "a", f"js: {FOURTH}?.getAttribute('aria-selected') === 'true'", "True"),
         ("free", "Delete", "sum('unpurged' in str(each.flags) for each in v.areas)", "1"),

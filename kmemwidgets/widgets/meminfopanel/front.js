@@ -62,7 +62,8 @@ function openView({ model, el, signal, wire }) {
   }, { signal });
 
   const draw = onceAFrame(() => {
-    if (!data) return;
+    // In a hidden tab, or while JupyterLab changes its theme: the size observer calls again.
+    if (!data || !map.clientWidth) return;
     const chosen = model.get("field");
     const small = model.get("without_free");
     used.setAttribute("aria-pressed", String(small));

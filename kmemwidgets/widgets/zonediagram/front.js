@@ -96,7 +96,8 @@ function openView({ model, el, signal, wire, focus }) {
     },
   };
   const draw = onceAFrame(() => {
-    if (!data) return;
+    // In a hidden tab, or while JupyterLab changes its theme: the size observer calls again.
+    if (!data || !stage.clientWidth) return;
     const now = at();
     drawFloors(stage, data, now, actions);
     drawDetail(detail, data, now, actions);
