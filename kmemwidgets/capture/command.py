@@ -9,6 +9,7 @@ from importlib import resources
 from kmemwidgets.records import BadInput
 
 from . import record_host
+from .answer import write_json
 
 _EXAMPLE = """example:
   sudo kmem capture my-machine.tar.xz
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command's arguments."""
     parser.epilog = _EXAMPLE
     record_host.add_arguments(parser)
+    parser.add_argument("--json", metavar="PATH", help="write what was taken there as JSON; - is standard output")
     parser.add_argument(
         "--script",
         action="store_true",
@@ -39,6 +41,12 @@ def run(args: argparse.Namespace) -> int:
         sys.stdout.write(script())
         return 0
     try:
-        return record_host.run(args)
+        meta = record_host.record(args)
     except record_host.Failure as error:
         raise BadInput(str(error)) from error
+    if args.json:
+        told = {key: meta[key] for key in ("files", "unreadable", "notes", "redacted") if key in meta}
+        write_json(args.json, {"out": args.out, **told})
+    if args.json != "-":
+        record_host.report(args.out, meta)
+    return 0

@@ -762,8 +762,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-frames", action="store_true", help="leave out the flags of every page frame")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Record, and say what was taken and what could not be."""
+def record(args: argparse.Namespace) -> Dict[str, Any]:
+    """Record this machine as the arguments say; return what meta.json holds."""
     if not args.out:
         raise Failure("name OUT, a new folder or .tar.xz")
     if not sys.platform.startswith("linux"):
@@ -774,18 +774,21 @@ def run(args: argparse.Namespace) -> int:
     if args.redact or args.redact_addresses:
         redact = Redactor(owner_words(recorder), addresses=args.redact_addresses)
     try:
-        meta = write(args.out, recorder, redact)
+        return write(args.out, recorder, redact)
     finally:
         progress.done()
-    print("%s: %d files" % (args.out, len(meta["files"])))
+
+
+def report(out: str, meta: Dict[str, Any]) -> None:
+    """Say what was taken and what could not be."""
+    print("%s: %d files" % (out, len(meta["files"])))
     print(textwrap.fill("taken: " + ", ".join(meta["files"]), 120, break_on_hyphens=False))
     for path, reason in sorted(meta["unreadable"].items()):
         print("not taken: %s (%s)" % (path, reason))
     for note in meta["notes"]:
         print("note: " + note)
-    if redact:
+    if "redacted" in meta:
         print("redacted: " + ", ".join(meta["redacted"]))
-    return 0
 
 
 def main() -> int:
@@ -794,13 +797,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=doc)
     add_arguments(parser)
     try:
-        return run(parser.parse_args())
+        args = parser.parse_args()
+        report(args.out, record(args))
     except Failure as error:
         sys.stderr.write("%s: %s\n" % (parser.prog, error))
         return 2
     except KeyboardInterrupt:
         sys.stderr.write("%s: interrupted, nothing was written\n" % parser.prog)
         return 130
+    return 0
 
 
 if __name__ == "__main__":

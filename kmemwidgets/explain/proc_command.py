@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 
 from kmemwidgets.capture import Capture
-from kmemwidgets.records import BadInput
+from kmemwidgets.capture.answer import write_json
+from kmemwidgets.records import BadInput, format_version
 from kmemwidgets.sim import Machine
 from kmemwidgets.sim.presets import PRESETS
 
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a machine's name (below), or a recording to boot again: folder, .tar.xz or bundled name",
     )
     parser.add_argument("out", metavar="OUT", help="folder to write; it must not exist, or be empty")
+    parser.add_argument("--json", metavar="PATH", help="write the files' names there as JSON; - is standard output")
 
 
 def boot(name: str) -> Machine:
@@ -75,5 +77,9 @@ def run(args: argparse.Namespace) -> int:
     machine = boot(args.machine)
     files = proc_files(machine)
     write_folder(files, Path(args.out))
-    print(f"{machine!r}: {len(files)} files in {args.out}")
+    if args.json:
+        kernel = format_version(machine.spec().kernel)
+        write_json(args.json, {"machine": args.machine, "kernel": kernel, "out": args.out, "files": sorted(files)})
+    if args.json != "-":
+        print(f"{machine!r}: {len(files)} files in {args.out}")
     return 0

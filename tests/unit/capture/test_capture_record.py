@@ -331,6 +331,14 @@ def test_the_command_tells_what_it_took_and_what_not(tmp_path: Path, capsys: pyt
     assert cli.main(["capture"]) == 2
 
 
+def test_the_command_s_answer_for_programs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "m"
+    assert cli.main(["capture", "--no-frames", "--redact", "--json", "-", str(out)]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    meta = json.loads((out / "meta.json").read_text())
+    assert answer == {"out": str(out)} | {key: meta[key] for key in ("files", "unreadable", "notes", "redacted")}
+
+
 def test_the_command_loads_no_jupyter_package() -> None:
     code = (
         "import sys; from kmemwidgets.cli import build_parser; build_parser('capture'); "

@@ -32,6 +32,11 @@ def test_a_bundled_recording_is_called_by_its_name(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.startswith(f"{name}: Linux ")
     assert main(["proc", name, str(tmp_path / "out")]) == 0
     assert (tmp_path / "out/proc/zoneinfo").is_file()
+    capsys.readouterr()
+    assert main(["proc", name, str(tmp_path / "again"), "--json", "-"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["machine"], answer["out"]) == (name, str(tmp_path / "again"))
+    assert "proc/zoneinfo" in answer["files"]
     assert main(["explain", "no-such-recording"]) == 2
     assert name in capsys.readouterr().err
 
