@@ -51,36 +51,37 @@ def freed_page(entry: int) -> tuple[int, int, int]:
 class FromBuddy:
     """Stands for a list where requests go past the per-CPU lists: pops from the buddy lists."""
 
-    __slots__ = ("cpu", "gfp", "live", "mt", "order", "record", "size")
+    __slots__ = ("account", "change", "cpu", "gfp", "mt", "order", "record", "take")
 
     def __init__(self, live: ZoneLists, gfp: int, order: int, mt: int, cpu: int, record: Record | None) -> None:
-        self.live = live
+        self.take = live.free_area.rmqueue_smallest
+        self.account = live.account
         self.gfp = gfp
         self.order = order
-        self.size = 1 << order
+        self.change = -1 << order
         self.mt = mt
         self.cpu = cpu
         self.record = record
 
     def pop(self) -> Page:
         """Take a block; IndexError if only other types have one."""
-        live = self.live
-        pfn = live.free_area.rmqueue_smallest(self.order, self.mt)
+        pfn = self.take(self.order, self.mt)
         if pfn < 0:
             raise IndexError
-        live.account(self.cpu, -self.size)
+        self.account(self.cpu, self.change)
         if self.record is not None:
             self.record((ALLOC, self.cpu, pfn, self.order, self.mt, self.gfp))
-        return Page(pfn)
+        return pfn if type(pfn) is Page else Page(pfn)
 
 
 class ToBuddy:
     """Stands for a list where frees go past the per-CPU lists: appends to the buddy lists."""
 
-    __slots__ = ("cpu", "live", "mt", "order", "record", "size")
+    __slots__ = ("account", "cpu", "give", "mt", "order", "record", "size")
 
     def __init__(self, live: ZoneLists, order: int, mt: int, cpu: int, record: Record | None) -> None:
-        self.live = live
+        self.account = live.account
+        self.give = live.free_area.free_one_page
         self.order = order
         self.size = 1 << order
         self.mt = mt
@@ -91,9 +92,8 @@ class ToBuddy:
         """Give a block back."""
         if self.record is not None:
             self.record((FREE, self.cpu, page, self.order))
-        live = self.live
-        live.account(self.cpu, self.size)
-        live.free_area.free_one_page(page, self.order, self.mt)
+        self.account(self.cpu, self.size)
+        self.give(page, self.order, self.mt)
 
 
 class ToldPop:
