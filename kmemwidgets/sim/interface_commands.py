@@ -6,13 +6,19 @@ from typing import Any
 
 from kmemwidgets.records import BadInput, MachineSpec, format_version
 
+from . import slub_rcu, slub_sheaves
 from .gfp import GFP_KERNEL
 from .kmalloc import Kmalloc
 from .rules import pick
 from .rules.interfaces import TABLE, InterfaceRules
 
 #: The commands of this module, each a method that takes plain arguments.
-COMMANDS = frozenset({"krealloc", "kvmalloc", "kvfree", "kmem_cache_alloc_bulk", "kmem_cache_free_bulk"})
+COMMANDS = frozenset(
+    {
+        "krealloc", "kvmalloc", "kvfree", "kmem_cache_alloc_bulk", "kmem_cache_free_bulk", "kfree_rcu", "rcu_barrier",
+        "kmem_cache_prefill_sheaf", "kmem_cache_alloc_from_sheaf", "kmem_cache_return_sheaf",
+    }
+)  # fmt: skip
 
 
 class InterfaceCommands:
@@ -68,6 +74,40 @@ class InterfaceCommands:
         if len(set(given)) != len(given):
             raise ValueError("an object is given back twice")
         self._allocator.kmem_cache_free_bulk(self._cache(cache), given, cpu)
+
+    def kfree_rcu(self, address: int, cpu: int = 0) -> None:
+        """Give an object back once nobody reads it any more."""
+        self.need("kfree_rcu")
+        slub_rcu.kfree_rcu(self._allocator, address, cpu)
+
+    def rcu_barrier(self) -> None:
+        """Wait for all readers: what kfree_rcu was given goes back."""
+        self.need("kfree_rcu")
+        slub_rcu.barrier(self._allocator)
+
+    def kmem_cache_prefill_sheaf(self, cache: str, size: int, gfp: int = GFP_KERNEL, cpu: int = 0) -> int:
+        """Have `size` objects in advance; returns the sheaf's number, 0 where there is no memory."""
+        self.need("sheaves")
+        if size < 1:
+            raise ValueError(f"a sheaf of {size} objects")
+        made = slub_sheaves.prefill(self._allocator, self._cache(cache), size, gfp, cpu)
+        if made is None:
+            return 0
+        number = max(self._allocator.prefilled, default=0) + 1
+        self._allocator.prefilled[number] = made
+        return number
+
+    def kmem_cache_alloc_from_sheaf(self, sheaf: int) -> int:
+        """Take an object of such a sheaf; 0 once it is empty."""
+        self.need("sheaves")
+        return slub_sheaves.alloc_from(slub_sheaves.check_sheaf(self._allocator, sheaf))
+
+    def kmem_cache_return_sheaf(self, sheaf: int, gfp: int = GFP_KERNEL, cpu: int = 0) -> None:
+        """Give the sheaf back with what is left in it."""
+        self.need("sheaves")
+        given = slub_sheaves.check_sheaf(self._allocator, sheaf)
+        del self._allocator.prefilled[sheaf]
+        slub_sheaves.give_sheaf(self._allocator, given, gfp, cpu)
 
     @property
     def _general(self) -> Kmalloc | None:

@@ -79,6 +79,26 @@ class ObjectVerbs:
         """Give several objects back at once."""
         self._do_with_objects("kmem_cache_free_bulk", cache, " ".join(map(hex, addresses)), cpu)
 
+    def kfree_rcu(self, address: int, cpu: int = 0) -> None:
+        """Give an object back once nobody reads it any more: at the next `rcu_barrier`."""
+        self._do_with_objects("kfree_rcu", address, cpu)
+
+    def rcu_barrier(self) -> None:
+        """Wait until all readers are done."""
+        self._do_with_objects("rcu_barrier")
+
+    def kmem_cache_prefill_sheaf(self, cache: str, size: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
+        """Have a sheaf with `size` objects in advance; returns its number, None where there is no memory."""
+        return self._do_with_objects("kmem_cache_prefill_sheaf", cache, size, self._gfp(gfp), cpu) or None
+
+    def kmem_cache_alloc_from_sheaf(self, sheaf: int) -> int | None:
+        """Take an object of such a sheaf, which never waits; None once it is empty."""
+        return self._do_with_objects("kmem_cache_alloc_from_sheaf", sheaf) or None
+
+    def kmem_cache_return_sheaf(self, sheaf: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> None:
+        """Give a sheaf back with what is left in it."""
+        self._do_with_objects("kmem_cache_return_sheaf", sheaf, self._gfp(gfp), cpu)
+
     def mempool_create(self, min_nr: int, cache: str) -> int:
         """Keep `min_nr` objects of a cache for the moment when there is no memory; returns the pool's number."""
         number: int = self._do_with_objects("mempool_create", min_nr, cache)

@@ -80,11 +80,11 @@ class KmemCacheCpu:
         Free objects of `slab` that are this cpu's; the next one is the last.
     partial : list of Slab
         Slabs put aside; the next one is the last.
-    sheaf, spare : list of int or None
-        Caches with sheaves: arrays of objects, taken from the end.
+    sheaf, spare, rcu_free : list of int or None
+        Caches with sheaves: arrays of objects, taken from the end; and what may be read until a grace period ends.
     """
 
-    __slots__ = ("freelist", "partial", "sheaf", "slab", "spare")
+    __slots__ = ("freelist", "partial", "rcu_free", "sheaf", "slab", "spare")
 
     def __init__(self) -> None:
         self.slab: Slab | None = None
@@ -92,6 +92,7 @@ class KmemCacheCpu:
         self.partial: list[Slab] = []
         self.sheaf: list[int] = []
         self.spare: list[int] | None = None
+        self.rcu_free: list[int] | None = None
 
 
 class KmemCacheNode:

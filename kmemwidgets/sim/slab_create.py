@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import slub_rcu
 from .errors import KernelBug
 from .rules.slub import get_order
 from .slab_cache import KmemCache
@@ -128,8 +129,9 @@ def destroy(slub: Slub, cache: KmemCache) -> None:
         if cache.aliases:
             cache.aliases.pop()
         return
-    if objects_in_use(cache):
+    if objects_held(slub, cache):
         raise KernelBug(slub.rules.destroy_words.format(name=cache.name))
+    slub_rcu.barrier(slub)
     slub.kmem_cache_shrink(cache)
     slub.slab_caches.remove(cache)
     if slub.kmem_cache_node is not None:
@@ -143,13 +145,18 @@ def objects_in_use(cache: KmemCache) -> int:
     """Count a cache's objects that are on no free list."""
     free = 0
     for c in cache.cpus:
-        free += len(c.freelist) + len(c.sheaf) + len(c.spare or ())
+        free += len(c.freelist) + len(c.sheaf) + len(c.spare or ()) + len(c.rcu_free or ())
         free += len(c.slab.freelist) if c.slab else 0
         free += sum(len(slab.freelist) for slab in c.partial)
     for node in cache.nodes.values():
         free += sum(len(slab.freelist) for slab in node.partial.values())
         free += sum(len(sheaf) for sheaf in node.full_sheaves)
     return cache.num_objects() - free
+
+
+def objects_held(slub: Slub, cache: KmemCache) -> int:
+    """Count a cache's objects that somebody has, those left out that only wait for their last readers."""
+    return objects_in_use(cache) - sum(len(objects) for owner, objects, *_ in slub.rcu_waiting if owner is cache)
 
 
 def kmem_cache_init(slub: Slub, cache_size: int = 216, node_size: int = 64) -> None:

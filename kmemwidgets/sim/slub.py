@@ -80,6 +80,10 @@ class Slub:
         Where struct pages lie, 0 where that isn't known; the bytes of one; where the direct map ends.
     tracks : dict of int to (Track, Track)
         Who took and who gave back each object of debugged caches.
+    rcu_waiting : list of (KmemCache, list of int, int, bool)
+        Objects given back that readers may still see: the cpu's that gave them, and whether they are a full sheaf.
+    prefilled : dict of int to Sheaf
+        Sheaves that callers have, by number.
     dmesg : list of str
         Reports of slub_debug and warnings, as the kernel would have printed them.
     """
@@ -121,6 +125,8 @@ class Slub:
         self.up = False
         self.general: Kmalloc | None = None
         self.slabs: dict[int, Slab] = {}
+        self.rcu_waiting: list[tuple[KmemCache, list[int], int, bool]] = []
+        self.prefilled: dict[int, slub_sheaves.Sheaf] = {}
         self.dmesg: list[str] = []
         self.tainted = False
         self.requests = 0

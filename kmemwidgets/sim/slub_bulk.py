@@ -18,6 +18,8 @@ SHRINK_PROMOTE_MAX = 32
 
 def alloc(slub: Slub, cache: KmemCache, count: int, gfp: int, cpu: int) -> list[int]:
     """Take several objects, or none (kmem_cache_alloc_bulk)."""
+    if cache.sheaf_capacity:
+        return slub_sheaves.alloc_bulk(slub, cache, count, gfp, cpu)
     taken: list[int] = []
     for _ in range(count):
         address = slub.kmem_cache_alloc(cache, gfp, cpu)
@@ -28,17 +30,37 @@ def alloc(slub: Slub, cache: KmemCache, count: int, gfp: int, cpu: int) -> list[
     return taken
 
 
+def from_slabs(slub: Slub, cache: KmemCache, count: int, gfp: int, cpu: int) -> list[int]:
+    """Take several objects past the sheaves, or none (__kmem_cache_alloc_bulk)."""
+    taken: list[int] = []
+    for _ in range(count):
+        address = slub.slab_alloc(cache, gfp, cpu)
+        if not address:
+            to_slabs(slub, taken, cpu)
+            return []
+        taken.append(address)
+    return taken
+
+
 def free(slub: Slub, cache: KmemCache, addresses: Iterable[int], cpu: int) -> None:
-    """Give several objects back, those of one slab together (build_detached_freelist)."""
+    """Give several objects back (kmem_cache_free_bulk)."""
     waiting = list(addresses)
     for address in waiting:
         slab = slub.slabs.get(address >> slub.page_shift)
         if slab is None or slab.index_of(address) < 0:
             raise KernelBug(f"BUG: kmem_cache_free_bulk of {address:#x}, which is no object")
-    if not cache.plain:
+    if cache.sheaf_capacity:
+        slub_sheaves.free_bulk(slub, cache, waiting, cpu)
+    elif cache.plain:
+        to_slabs(slub, waiting, cpu)
+    else:
         while waiting:
             slub.kmem_cache_free(cache, waiting.pop(), cpu)
-        return
+
+
+def to_slabs(slub: Slub, addresses: Iterable[int], cpu: int) -> None:
+    """Put several objects into their slabs, those of one slab together (build_detached_freelist)."""
+    waiting = list(addresses)
     while waiting:
         slab = slub.slabs[waiting[-1] >> slub.page_shift]
         chain = [waiting.pop()]
@@ -62,7 +84,7 @@ def shrink(slub: Slub, cache: KmemCache, cpu: int) -> int:
     """Give all empty slabs back, and sort the rest by fullness; returns how many slabs are left in use."""
     if cache.sheaf_capacity:
         for node in cache.nodes.values():
-            slub_sheaves.empty_barn(slub, cache, node, cpu)
+            slub_sheaves.empty_barn(slub, node, cpu)
     for each in range(len(cache.cpus)):
         slub.flush_cpu(cache, each)
     left = 0

@@ -17,6 +17,7 @@ from .slab_create import kmem_cache_init, slab_up
 from .slub import Slub
 from .slub_options import parse_options, tunables, word_size
 from .slub_pages import Pages
+from .slub_sheaves import Sheaf
 from .vmalloc import Vmalloc
 
 
@@ -87,7 +88,7 @@ def save(slub: Slub) -> tuple[Any, ...]:
             cache, cache.plain, cache.refcount, tuple(cache.aliases), cache.object_size, cache.random_seq,
             tuple(
                 (c.slab.pfn if c.slab else None, tuple(c.freelist), tuple(s.pfn for s in c.partial), tuple(c.sheaf),
-                 None if c.spare is None else tuple(c.spare))
+                 None if c.spare is None else tuple(c.spare), None if c.rcu_free is None else tuple(c.rcu_free))
                 for c in cache.cpus
             ),
             tuple(
@@ -98,12 +99,16 @@ def save(slub: Slub) -> tuple[Any, ...]:
         for cache in slub.slab_caches
     )  # fmt: skip
     rest = (slub.random.state, tuple(slub.dmesg), slub.tainted, slub.requests, tuple(slub.tracks.items()))
-    return (kept, caches, rest, slub.general.save() if slub.general else ())
+    lent = tuple((number, each.cache, tuple(each.objects), each.capacity) for number, each in slub.prefilled.items())
+    waiting = tuple((cache, tuple(objects), cpu, full) for cache, objects, cpu, full in slub.rcu_waiting)
+    return (kept, caches, rest, (waiting, lent), slub.general.save() if slub.general else ())
 
 
 def load(slub: Slub, saved: tuple[Any, ...]) -> None:
     """Go back to what `save` returned, of the same allocator."""
-    kept, caches, rest, general = saved
+    kept, caches, rest, (waiting, lent), general = saved
+    slub.rcu_waiting = [(cache, list(objects), cpu, full) for cache, objects, cpu, full in waiting]
+    slub.prefilled = {number: Sheaf(cache, list(objects), capacity) for number, cache, objects, capacity in lent}
     slub.slab_caches = [entry[0] for entry in caches]
     slub.slabs = {}
     for cache in slub.slab_caches:
@@ -129,10 +134,11 @@ def _load_cache(entry: tuple[Any, ...], slabs: dict[int, Slab]) -> None:
     cache, plain, refcount, aliases, object_size, random_seq, cpus, nodes = entry
     cache.plain, cache.refcount, cache.aliases = plain, refcount, list(aliases)
     cache.object_size, cache.random_seq = object_size, random_seq
-    for c, (pfn, freelist, partial, sheaf, spare) in zip(cache.cpus, cpus, strict=True):
+    for c, (pfn, freelist, partial, sheaf, spare, rcu_free) in zip(cache.cpus, cpus, strict=True):
         c.slab = None if pfn is None else slabs[pfn]
         c.freelist, c.partial = list(freelist), [slabs[each] for each in partial]
         c.sheaf, c.spare = list(sheaf), None if spare is None else list(spare)
+        c.rcu_free = None if rcu_free is None else list(rcu_free)
     for node, (partial, full, full_sheaves, empty_sheaves) in zip(cache.nodes.values(), nodes, strict=True):
         node.partial.clear()
         node.partial.update((pfn, slabs[pfn]) for pfn in partial)
@@ -156,7 +162,7 @@ def _check_cache(slub: Slub, cache: KmemCache) -> list[str]:
         wrong.append(f"{cache.name}: {len(slabs)} slabs, counted {cache.num_slabs()}")
     free = [address for slab in slabs.values() for address in slab.freelist]
     for cpu, c in enumerate(cache.cpus):
-        free += [*c.freelist, *c.sheaf, *(c.spare or ())]
+        free += [*c.freelist, *c.sheaf, *(c.spare or ()), *(c.rcu_free or ())]
         if c.slab is not None and (c.slab.place, c.slab.cpu) != (CPU_SLAB, cpu):
             wrong.append(f"{cache.name}: cpu {cpu}'s slab is elsewhere")
         wrong += [f"{cache.name}: a slab put aside is elsewhere" for slab in c.partial if slab.place != CPU_PARTIAL]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from . import slub_bulk
+from .errors import KernelBug
 from .gfp import FLAGS
 
 if TYPE_CHECKING:
@@ -15,6 +19,24 @@ MAX_SHEAVES = 10
 _DIRECT_RECLAIM = FLAGS["__GFP_DIRECT_RECLAIM"]
 
 
+@dataclass(slots=True)
+class Sheaf:
+    """A sheaf that a caller has for itself, filled in advance.
+
+    Attributes
+    ----------
+    cache : KmemCache
+    objects : list of int
+        The next one to go out last.
+    capacity : int
+        The cache's, or more if more was asked for.
+    """
+
+    cache: KmemCache
+    objects: list[int]
+    capacity: int
+
+
 def alloc(slub: Slub, cache: KmemCache, gfp: int, cpu: int) -> int:
     """Take an object from the cpu's main sheaf, or past the sheaves where none can be had (alloc_from_pcs)."""
     c = cache.cpus[cpu]
@@ -23,31 +45,54 @@ def alloc(slub: Slub, cache: KmemCache, gfp: int, cpu: int) -> int:
     return c.sheaf.pop()
 
 
-def _replace_empty(slub: Slub, cache: KmemCache, c: KmemCacheCpu, gfp: int, cpu: int) -> bool:
-    """Find a sheaf with objects for a cpu whose main one is empty (__pcs_replace_empty_main)."""
+def _exchange_empty(slub: Slub, cache: KmemCache, c: KmemCacheCpu, cpu: int) -> bool:
+    """Give a cpu whose main sheaf is empty its spare one, or a full one of the barn (barn_replace_empty_sheaf)."""
     if c.spare:
         c.sheaf, c.spare = c.spare, c.sheaf
         return True
     barn = cache.nodes[slub.cpu_node[cpu]]
-    if barn.full_sheaves:
-        c.sheaf = barn.full_sheaves.pop()
-        barn.empty_sheaves = min(barn.empty_sheaves + 1, MAX_SHEAVES)
+    if not barn.full_sheaves:
+        return False
+    c.sheaf = barn.full_sheaves.pop()
+    barn.empty_sheaves += 1
+    return True
+
+
+def _replace_empty(slub: Slub, cache: KmemCache, c: KmemCacheCpu, gfp: int, cpu: int) -> bool:
+    """Find a sheaf with objects for a cpu whose main one is empty (__pcs_replace_empty_main)."""
+    if _exchange_empty(slub, cache, c, cpu):
         return True
     if not gfp & _DIRECT_RECLAIM:
         return False
-    filled: list[int] = []
-    for _ in range(cache.sheaf_capacity):
-        address = slub.slab_alloc(cache, gfp, cpu)
-        if not address:
-            break
-        filled.append(address)
+    barn = cache.nodes[slub.cpu_node[cpu]]
+    # The sheaf that is filled: the spare one, one of the barn, or a new one.
+    if c.spare is not None:
+        c.spare = None
+    elif barn.empty_sheaves:
+        barn.empty_sheaves -= 1
+    filled = slub_bulk.from_slabs(slub, cache, cache.sheaf_capacity, gfp, cpu)
     if not filled:
         return False
-    if c.spare is None:
-        barn.empty_sheaves = max(barn.empty_sheaves - 1, 0)
-        c.spare = c.sheaf
+    barn.empty_sheaves += 1
     c.sheaf = filled
     return True
+
+
+def alloc_bulk(slub: Slub, cache: KmemCache, count: int, gfp: int, cpu: int) -> list[int]:
+    """Take several objects: what sheaves and barn hold, the rest from slabs (alloc_from_pcs_bulk); all or none."""
+    c = cache.cpus[cpu]
+    taken: list[int] = []
+    while len(taken) < count and (c.sheaf or _exchange_empty(slub, cache, c, cpu)):
+        batch = min(count - len(taken), len(c.sheaf))
+        taken += c.sheaf[-batch:]
+        del c.sheaf[-batch:]
+    if len(taken) < count:
+        rest = slub_bulk.from_slabs(slub, cache, count - len(taken), gfp, cpu)
+        if not rest:
+            free_bulk(slub, cache, taken, cpu)
+            return []
+        taken += rest
+    return taken
 
 
 def free(slub: Slub, cache: KmemCache, address: int, cpu: int) -> None:
@@ -58,42 +103,164 @@ def free(slub: Slub, cache: KmemCache, address: int, cpu: int) -> None:
     c.sheaf.append(address)
 
 
+def free_bulk(slub: Slub, cache: KmemCache, addresses: Sequence[int], cpu: int) -> None:
+    """Put several objects into sheaves while the barn can exchange them, the rest into slabs (free_to_pcs_bulk)."""
+    c = cache.cpus[cpu]
+    barn = cache.nodes[slub.cpu_node[cpu]]
+    remote = [each for each in addresses if slub.slabs[each >> slub.page_shift].nid != slub.cpu_node[cpu]]
+    waiting = [each for each in addresses if each not in remote]
+    while waiting:
+        if len(c.sheaf) >= cache.sheaf_capacity and not _exchange_full(cache, c, barn):
+            give_back(slub, waiting, cpu)
+            break
+        batch = cache.sheaf_capacity - len(c.sheaf)
+        c.sheaf += waiting[:batch]
+        del waiting[:batch]
+    give_back(slub, remote, cpu)
+
+
+def _exchange_full(cache: KmemCache, c: KmemCacheCpu, barn: KmemCacheNode) -> bool:
+    """Give a cpu whose main sheaf is full another one without making any (barn_replace_full_sheaf)."""
+    if c.spare is not None and len(c.spare) < cache.sheaf_capacity:
+        c.sheaf, c.spare = c.spare, c.sheaf
+        return True
+    if not barn.empty_sheaves or (c.spare is not None and len(barn.full_sheaves) >= MAX_SHEAVES):
+        return False
+    barn.empty_sheaves -= 1
+    if c.spare is None:
+        c.spare = c.sheaf
+    else:
+        barn.full_sheaves.append(c.sheaf)
+    c.sheaf = []
+    return True
+
+
 def _replace_full(slub: Slub, cache: KmemCache, c: KmemCacheCpu, cpu: int) -> None:
     """Find room for a cpu whose main sheaf is full (__pcs_replace_full_main)."""
     barn = cache.nodes[slub.cpu_node[cpu]]
+    if _exchange_full(cache, c, barn):
+        return
     if c.spare is None:
-        barn.empty_sheaves = max(barn.empty_sheaves - 1, 0)
         c.spare, c.sheaf = c.sheaf, []
-    elif len(c.spare) < cache.sheaf_capacity:
-        c.sheaf, c.spare = c.spare, c.sheaf
     elif len(barn.full_sheaves) < MAX_SHEAVES:
         # With no empty sheaf in the barn a new one is made.
-        barn.empty_sheaves = max(barn.empty_sheaves - 1, 0)
         barn.full_sheaves.append(c.sheaf)
         c.sheaf = []
     else:
-        give_back(slub, cache, c.spare, cpu)
+        give_back(slub, c.spare, cpu)
         c.spare, c.sheaf = c.sheaf, []
 
 
-def give_back(slub: Slub, cache: KmemCache, objects: list[int], cpu: int) -> None:
-    """Return a sheaf's objects to their slabs (sheaf_flush_unused)."""
-    for address in reversed(objects):
-        slub.slab_free(cache, slub.slabs[address >> slub.page_shift], [address], cpu)
+# --- freed after a grace period -----------------------------------------------------------------
+
+
+def free_rcu(slub: Slub, cache: KmemCache, address: int, cpu: int) -> None:
+    """Put an object into the cpu's sheaf of those that readers may still see (__kfree_rcu_sheaf)."""
+    c = cache.cpus[cpu]
+    if c.rcu_free is None:
+        barn = cache.nodes[slub.cpu_node[cpu]]
+        if c.spare is not None and not c.spare:
+            c.spare = None
+        elif barn.empty_sheaves:
+            barn.empty_sheaves -= 1
+        c.rcu_free = []
+    c.rcu_free.append(address)
+    if len(c.rcu_free) >= cache.sheaf_capacity:
+        slub.rcu_waiting.append((cache, c.rcu_free, cpu, True))
+        c.rcu_free = None
+
+
+def rcu_done(slub: Slub, cache: KmemCache, objects: list[int], cpu: int) -> None:
+    """Put a sheaf that nobody reads any more into the barn, or its objects into slabs (rcu_free_sheaf)."""
+    barn = cache.nodes[slub.cpu_node[cpu]]
+    if len(barn.full_sheaves) < MAX_SHEAVES:
+        barn.full_sheaves.append(objects)
+        return
+    give_back(slub, objects, cpu)
+    if barn.empty_sheaves < MAX_SHEAVES:
+        barn.empty_sheaves += 1
+
+
+# --- filled in advance --------------------------------------------------------------------------
+
+
+def prefill(slub: Slub, cache: KmemCache, size: int, gfp: int, cpu: int) -> Sheaf | None:
+    """Give a caller a sheaf with at least `size` objects (kmem_cache_prefill_sheaf); None where there is no memory."""
+    if size > cache.sheaf_capacity:
+        objects = slub_bulk.from_slabs(slub, cache, size, gfp, cpu)
+        return Sheaf(cache, objects, size) if objects else None
+    c = cache.cpus[cpu]
+    barn = cache.nodes[slub.cpu_node[cpu]]
+    found: list[int] = []
+    if c.spare is not None:
+        found, c.spare = c.spare, None
+    elif barn.full_sheaves:
+        found = barn.full_sheaves.pop()
+    elif barn.empty_sheaves:
+        barn.empty_sheaves -= 1
+    if len(found) < size:
+        more = slub_bulk.from_slabs(slub, cache, cache.sheaf_capacity - len(found), gfp, cpu)
+        if not more:
+            give_back(slub, found, cpu)
+            return None
+        found = found + more
+    return Sheaf(cache, found, cache.sheaf_capacity)
+
+
+def alloc_from(sheaf: Sheaf) -> int:
+    """Take an object of a sheaf that was filled in advance: it never waits; 0 once it is empty."""
+    return sheaf.objects.pop() if sheaf.objects else 0
+
+
+def give_sheaf(slub: Slub, sheaf: Sheaf, gfp: int, cpu: int) -> None:
+    """Take a sheaf back: as the cpu's spare one, filled up into the barn, or into slabs (kmem_cache_return_sheaf)."""
+    cache = sheaf.cache
+    c = cache.cpus[cpu]
+    barn = cache.nodes[slub.cpu_node[cpu]]
+    if sheaf.capacity != cache.sheaf_capacity:
+        give_back(slub, sheaf.objects, cpu)
+    elif c.spare is None:
+        c.spare = sheaf.objects
+    else:
+        missing = cache.sheaf_capacity - len(sheaf.objects)
+        room = len(barn.full_sheaves) < MAX_SHEAVES
+        more = slub_bulk.from_slabs(slub, cache, missing, gfp, cpu) if room and missing else []
+        if room and len(more) == missing:
+            barn.full_sheaves.append(sheaf.objects + more)
+        else:
+            give_back(slub, sheaf.objects, cpu)
+
+
+# --- tidying up ---------------------------------------------------------------------------------
+
+
+def give_back(slub: Slub, objects: Sequence[int], cpu: int) -> None:
+    """Return objects to their slabs (sheaf_flush_unused)."""
+    slub_bulk.to_slabs(slub, objects, cpu)
 
 
 def flush(slub: Slub, cache: KmemCache, cpu: int) -> None:
-    """Empty a cpu's sheaves (pcs_flush_all)."""
+    """Empty a cpu's sheaves; what readers may still see waits (pcs_flush_all)."""
     c = cache.cpus[cpu]
-    main, spare = c.sheaf, c.spare
-    c.sheaf, c.spare = [], None
-    give_back(slub, cache, main, cpu)
-    give_back(slub, cache, spare or [], cpu)
+    main, spare, rcu = c.sheaf, c.spare, c.rcu_free
+    c.sheaf, c.spare, c.rcu_free = [], None, None
+    give_back(slub, main, cpu)
+    give_back(slub, spare or [], cpu)
+    if rcu:
+        slub.rcu_waiting.append((cache, rcu, cpu, False))
 
 
-def empty_barn(slub: Slub, cache: KmemCache, node: KmemCacheNode, cpu: int) -> None:
-    """Return what a node's full sheaves hold (barn_shrink)."""
+def empty_barn(slub: Slub, node: KmemCacheNode, cpu: int) -> None:
+    """Return what a node's full sheaves hold, the newest first (barn_shrink)."""
     sheaves, node.full_sheaves = node.full_sheaves, []
     node.empty_sheaves = 0
-    for sheaf in sheaves:
-        give_back(slub, cache, sheaf, cpu)
+    for sheaf in reversed(sheaves):
+        give_back(slub, sheaf, cpu)
+
+
+def check_sheaf(slub: Slub, number: int) -> Sheaf:
+    """Return a sheaf that a caller has; KernelBug where nobody has it."""
+    try:
+        return slub.prefilled[number]
+    except KeyError:
+        raise KernelBug(f"BUG: kmem_cache_return_sheaf of {number}, which nobody has") from None

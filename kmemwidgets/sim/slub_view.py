@@ -80,6 +80,7 @@ def _in_sheaves(cache: KmemCache) -> Iterator[int]:
     for c in cache.cpus:
         yield from c.sheaf
         yield from c.spare or ()
+        yield from c.rcu_free or ()
     for node in cache.nodes.values():
         for sheaf in node.full_sheaves:
             yield from sheaf

@@ -13,7 +13,7 @@ class InterfaceRules:
 
     Attributes
     ----------
-    ksize, krealloc, kvmalloc, bulk, mempool, percpu, kcalloc, kzalloc : bool
+    ksize, krealloc, kvmalloc, bulk, mempool, percpu, kcalloc, kzalloc, kfree_rcu, sheaves : bool
         percpu: alloc_percpu, of whatever make.
     kmalloc_most : str
         What kmalloc gives at most.
@@ -29,6 +29,8 @@ class InterfaceRules:
     percpu: bool
     kcalloc: bool
     kzalloc: bool
+    kfree_rcu: bool
+    sheaves: bool
     kmalloc_most: str
     percpu_chunks: bool
 
@@ -52,6 +54,12 @@ TABLE: tuple[Rule, ...] = (
     Rule("kcalloc", _OLD, False, "Arrays are multiplied and cleared by hand.", "include/linux/slab.h", ("source",)),
     Rule("kcalloc", (2, 6, 11), True, "kcalloc checks that an array's size does not overflow.",
          "include/linux/slab.h, kcalloc", ("source",)),
+    Rule("kfree_rcu", _OLD, False, "Callers free by a callback of their own.", "kernel/rcupdate.c", ("source",)),
+    Rule("kfree_rcu", (5, 6), True, "kfree_rcu frees once all readers are done.", "include/linux/rcupdate.h, kfree_rcu",
+         ("source",)),
+    Rule("sheaves", _OLD, False, "Nobody has objects in advance.", "mm/slab.c", ("source",)),
+    Rule("sheaves", (6, 18), True, "A caller may have a sheaf of objects filled in advance.",
+         "mm/slub.c, kmem_cache_prefill_sheaf", ("source",)),
     Rule("kzalloc", _OLD, False, "What must begin as zeros is cleared by hand.", "mm/slab.c", ("source",)),
     Rule("kzalloc", (5, 6), True, "kzalloc gives zeros.", "include/linux/slab.h, kzalloc", ("source",)),
     Rule("kmalloc_most", _OLD, "128 KiB", "kmalloc has a cache for all that it gives.", "mm/slab.c, cache_sizes",
