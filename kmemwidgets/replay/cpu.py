@@ -31,6 +31,8 @@ class Cpu:
         Task whose frees are pending, or whose refill is recorded.
     batched : int
         Last frame of the batch under way that has reached the lists; -1 if there is none.
+    freed : int
+        Last frame that reached the lists in a batch; -1 if none did.
     late : list of tuple
         Frees by an interrupt that came into a refill whose allocation has not been told yet: pfn, order, and whether
         the lists were locked.
@@ -39,7 +41,7 @@ class Cpu:
     """
 
     __slots__ = (
-        "areas", "batched", "bulk", "drain", "drained", "exact", "fresh", "late", "pending", "pid", "refill",
+        "areas", "batched", "bulk", "drain", "drained", "exact", "freed", "fresh", "late", "pending", "pid", "refill",
         "refilled", "steal", "stolen",
     )  # fmt: skip
 
@@ -56,5 +58,6 @@ class Cpu:
         self.exact: tuple[int, int, int] | None = None
         self.pid = 0
         self.batched = -1
+        self.freed = -1
         self.late: list[tuple[int, int, bool]] = []
         self.fresh: list[int] = []

@@ -16,7 +16,7 @@ from kmemwidgets.sim.errors import KernelBug
 from kmemwidgets.sim.gfp import parse_gfp
 from kmemwidgets.sim.page import Page
 from kmemwidgets.sim.page_alloc import PageAllocator
-from kmemwidgets.sim.pcp import COSTLY_ORDER, decay_high, drain_all, drain_remote
+from kmemwidgets.sim.pcp import COSTLY_ORDER, decay_high, drain_all, drain_remote, lower_high
 from kmemwidgets.sim.pcp_lock import alloc_past_lists, free_past_lists
 from kmemwidgets.sim.several_pages import alloc_pages_bulk, free_to_tail
 from kmemwidgets.sim.zone_lists import ZoneLists
@@ -377,6 +377,7 @@ class PageReplay(Runs):
             state.pending, other.pending = other.pending, pending
             self._batched(state, cpu, pfn)
             return
+        state.freed = pfn
         state.batched = pfn if state.pending else -1
 
     def _holder(self, pfn: int) -> Cpu | None:
@@ -432,13 +433,34 @@ class PageReplay(Runs):
             self._settle(state, cpu)
         if self._told:
             self._hear(state)
-        while state.pending and len(state.drain) >= len(state.drained):
-            # Of a batch that is freed page by page, no more than what caused this drain.
-            self._free_now(*state.pending.pop(0), cpu)
+        if len(state.drain) >= len(state.drained) and not self._with_lowered_high(state, cpu, comm, values):
+            while state.pending and len(state.drain) >= len(state.drained):
+                # Of a batch that is freed page by page, no more than what caused this drain.
+                self._free_now(*state.pending.pop(0), cpu)
+                self._hear(state)
+            if len(state.drain) >= len(state.drained):
+                self._triggered(state, cpu, comm, values)
+        state.drain.append(values)
+
+    def _with_lowered_high(self, state: Cpu, cpu: int, comm: str, values: tuple[Any, ...]) -> bool:
+        """Drain as the last free does whose count reaches a tuned `high`: since then the timer has lowered it unseen.
+
+        No event tells when the timer came (decay_pcp_high); the first drain behind it tells that it did.
+        """
+        live = self.allocator.zone_of(values[0])
+        pcp = live.pcps[cpu]
+        if live.rules.pcp.scheme != "tuned" or not self.triggers or comm.startswith("kworker"):
+            return False
+        while state.pending and state.batched < 0 and len(state.drain) >= len(state.drained):
+            state.freed, order = state.pending.pop(0)
+            self._free_now(state.freed, order, cpu)
             self._hear(state)
         if len(state.drain) >= len(state.drained):
-            self._triggered(state, cpu, comm, values)
-        state.drain.append(values)
+            if not lower_high(live, pcp, state.freed):
+                return False
+            self.result.triggers += 1
+            self._hear(state)
+        return True
 
     def _triggered(self, state: Cpu, cpu: int, comm: str, values: tuple[Any, ...]) -> None:
         """Empty lists as a timer or a worker did; moment, cpu and zone are given."""

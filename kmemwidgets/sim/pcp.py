@@ -202,6 +202,20 @@ def decay_high(live: ZoneLists, pcp: PerCpuPages) -> bool:
     return more
 
 
+def lower_high(live: ZoneLists, pcp: PerCpuPages, pfn: int) -> bool:
+    """Lower a tuned `high` to the pages there are, and drain as the free of a frame does then; False if it may not go.
+
+    For a replay: the kernel's `decay_high` has no event, and shows only in a drain that comes early.
+    """
+    index = next((index for index, pages in enumerate(pcp.lists) if pages and pages[-1] == pfn), -1)
+    if index < 0 or not pcp.high_min <= pcp.count < pcp.high:
+        return False
+    pcp.high = pcp.count
+    pcp.limit = 0
+    drain(live, pcp, min(max(pcp.streak, pcp.batch), pcp.high - pcp.batch), index)
+    return True
+
+
 # Freeing to a list
 
 

@@ -1,0 +1,63 @@
+"""A tuned `high` that the timer lowered: no event says so but a drain that comes early."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kmemwidgets.records import parse_version
+from kmemwidgets.replay.pages import PageReplay
+from kmemwidgets.replay.result import PageResult
+from kmemwidgets.sim.memmap import MemMap
+from kmemwidgets.sim.mmzone import Zone
+from kmemwidgets.sim.page_alloc import PageAllocator
+from kmemwidgets.sim.rules.allocator import allocator_rules
+
+FIRST, FREES, BATCH = 2048, 25, 7
+
+
+def build(kernel: str = "6.12.117") -> PageAllocator:
+    """Build a zone whose upper half is in use, with lists that may hold 60 pages until something lowers that."""
+    zone = Zone(0, 0, "DMA32", 0, 4096)
+    zone.present = zone.managed = 4096
+    zone.wmark_min, zone.wmark_low, zone.wmark_high = 8, 10, 12
+    zone.pcp_batch, zone.pcp_high, zone.pcp_high_max = BATCH, 20, 200
+    allocator = PageAllocator(
+        [zone], MemMap(4096), allocator_rules(parse_version(kernel)), cpu_node=(0,), zone_names=("DMA32", "Movable"),
+        huge_order=-1,
+    )  # fmt: skip
+    allocator.free_boot_range(0, 0, FIRST)
+    allocator.setup_per_cpu_pageset()
+    allocator.zones[0].pcps[0].high = 60
+    return allocator
+
+
+def row(name: str, *values: Any, comm: str = "task") -> tuple[Any, ...]:
+    return (name, comm, 5, 0, 0, ".....", values)
+
+
+def replay(allocator: PageAllocator, comm: str = "task", *, batch: bool, triggers: bool = True) -> PageResult:
+    """Free frames one by one or in a batch; the last one makes the kernel give the oldest ones on."""
+    frees = [row("mm_page_free", FIRST + number, 0) for number in range(FREES)]
+    batched = [row("mm_page_free_batched", FIRST + number) for number in range(FREES)] if batch else []
+    # As many as were freed lately, but for a batch that stays.
+    drained = [row("mm_page_pcpu_drain", FIRST + number, 0, 0, comm=comm) for number in range(FREES - BATCH)]
+    more = [row("mm_page_free", FIRST + FREES, 0)]
+    return PageReplay(allocator, allocator.rules.version, triggers=triggers).run([*frees, *batched, *drained, *more])
+
+
+@pytest.mark.parametrize("batch", [False, True])
+def test_an_early_drain_tells_what_high_has_become(batch: bool) -> None:
+    allocator = build()
+    result = replay(allocator, batch=batch)
+    assert (result.drains.exact, result.drains.of, result.triggers) == (1, 1, 1)
+    pcp = allocator.zones[0].pcps[0]
+    assert (pcp.high, pcp.count) == (FREES, BATCH + 1)
+
+
+def test_requests_alone_do_not_tell() -> None:
+    allocator = build()
+    result = replay(allocator, batch=True, triggers=False)
+    assert result.drains.exact == 0
+    assert allocator.zones[0].pcps[0].high == 60
