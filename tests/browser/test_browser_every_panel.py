@@ -402,20 +402,19 @@ def test_two_views_agree(book: Notebook) -> None:
 
 
 def test_what_changes_in_a_hidden_tab_is_seen_when_it_is_shown(lab: Any, book: Notebook) -> None:
-    kernel = "jupyterapp.shell.widgets('main').next().value.sessionContext.session.kernel"
-    lab.open("other.ipynb", beside=True)
-    expect(lab.page.locator("section.kmem:visible")).to_have_count(0)
+    # Not the first panel: there may be a launcher.
+    panel = f"[...jupyterapp.shell.widgets('main')].find(each => each.context?.path === '{book.name}')"
     doing = "\n".join(panel.shows[1][0] for panel in PANELS.values())
-    lab.page.evaluate(f"code => {kernel}.requestExecute({{ code, store_history: false }}).done", doing)
-    lab.page.evaluate(
-        """() => {
-            const now = jupyterapp.shell.currentWidget;
-            jupyterapp.shell.activateById(jupyterapp.shell.widgets('main').next().value.id);
-            now.dispose();
-        }"""
-    )
-    for name, panel in PANELS.items():
-        _, where, words = panel.shows[1]
+    lab.open("other.ipynb", beside=True)
+    try:
+        expect(lab.page.locator("section.kmem:visible")).to_have_count(0)
+        ask = "sessionContext.session.kernel.requestExecute({ code, store_history: false }).done"
+        lab.page.evaluate(f"async (code) => {{ await {panel}.{ask}; }}", doing)
+    finally:
+        show = f"jupyterapp.shell.activateById({panel}.id)"
+        lab.page.evaluate(f"() => {{ const now = jupyterapp.shell.currentWidget; {show}; now.dispose(); }}")
+    for name, each in PANELS.items():
+        _, where, words = each.shows[1]
         expect(root_of(book, name).locator(where).first).to_contain_text(eval(book.python(f"str({words})")))
 
 
