@@ -13,7 +13,6 @@ from typing import Any
 
 from kmemwidgets.records import Version
 from kmemwidgets.sim.errors import KernelBug
-from kmemwidgets.sim.gfp import parse_gfp
 from kmemwidgets.sim.page import Page
 from kmemwidgets.sim.page_alloc import PageAllocator
 from kmemwidgets.sim.pcp import COSTLY_ORDER, decay_high, drain_all, drain_remote, lower_high
@@ -24,6 +23,7 @@ from kmemwidgets.tracefs import LOST
 
 from .boot import BOOT_EVENTS, DEFERRED, BootStages
 from .cpu import IN_INTERRUPT, Cpu
+from .flags import GfpFlags
 from .future import KHUGEPAGED, Future, LookAhead
 from .interrupts import Interrupts
 from .kswapd import ASIDE, DIRECT_BEGIN, DIRECT_END, ROUND_EVENTS, SLEEP, WAKE, WAKEUP, Kswapd, round_ends
@@ -102,7 +102,7 @@ class PageReplay(Runs):
         self.per_array_page = 4096 // pointer_size
         super().__init__()
         self.cpus = [Cpu() for _ in allocator.cpu_node]
-        self._gfp: dict[str, int] = {}
+        self._gfp = GfpFlags(version, self.result.notes)
         for live in allocator.zones:
             live.free_area.trace = self._told.append
 
@@ -186,9 +186,7 @@ class PageReplay(Runs):
     def _alloc(
         self, state: Cpu, cpu: int, comm: str, pid: int, flags: str, pfn: int | None, order: int, mt: int, gfp_text: str
     ) -> None:
-        gfp = self._gfp.get(gfp_text)
-        if gfp is None:
-            gfp = self._gfp[gfp_text] = parse_gfp(gfp_text, self.version)
+        gfp = self._gfp[gfp_text]
         if state.bulk and gfp & (ACCOUNT | HIGHMEM | NOWARN) == ACCOUNT | HIGHMEM | NOWARN:
             # Accounted pages are allocated one by one, each with its event.
             state.bulk = []
@@ -488,7 +486,7 @@ class PageReplay(Runs):
         flags = values[-1]
         if flags != "none":
             # Else a zone's mark was boosted, and the simulation knows which.
-            self.kswapd.ask(values[0] if name == WAKEUP else None, parse_gfp(flags, self.version))
+            self.kswapd.ask(values[0] if name == WAKEUP else None, self._gfp[flags])
         if name == DIRECT_BEGIN:
             self.tasks.begin_reclaim(pid)
 

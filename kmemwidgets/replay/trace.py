@@ -16,6 +16,7 @@ from .boot import BOOT_EVENTS, BootStages
 from .compacting import COMPACTION_EVENTS, CompactingReplay, mark_compound
 from .compare import compare_lists
 from .extras import extra_keys
+from .find import find_trace
 from .pages import REPLAYED, PageReplay
 from .result import PageResult, Tally
 from .start import load_lists, start_allocator
@@ -112,13 +113,6 @@ def _page_lines(pages: PageResult) -> list[str]:
     return lines
 
 
-def _trace_text(capture: Capture, trace: str) -> bytes:
-    """Return a trace's bytes: of a folder in the recording, or of a file anywhere."""
-    if trace in capture.traces():
-        return capture.bytes(f"{trace}/trace")
-    return Path(trace).read_bytes()
-
-
 def replay_trace(capture: Capture, trace: str, *, extras: bool = True) -> TraceAnswer:
     """Replay one trace of a recording.
 
@@ -126,14 +120,13 @@ def replay_trace(capture: Capture, trace: str, *, extras: bool = True) -> TraceA
     ----------
     capture : Capture
     trace : str
-        Its folder, or a file's path; the state before it is then the recording's first trace's.
+        Its folder, or a path (`find_trace`).
     extras : bool
         Whether to tell more than pages, too: objects, vmalloc areas, nodes, fragmentation.
     """
     spec = capture.spec()
     begin = time.process_time()
-    raw = _trace_text(capture, trace)
-    folder = trace if trace in capture.traces() else Path(trace).parent.name
+    raw, folder = find_trace(capture, trace)
     answer = TraceAnswer(Path(trace).name if "/" in trace else trace, format_version(spec.kernel), spec.cpus)
     rows = scan(raw, REPLAYED, where=f"{capture.name}/{trace}")
     counts = Counter(row[0] for row in rows)
@@ -156,7 +149,7 @@ def _why_not(capture: Capture, folder: str, counts: Counter[str]) -> str:
     if missing:
         return f"the trace holds no {' and no '.join(missing)} events"
     if not capture.has(f"{folder}/freelists.before"):
-        return f"the free lists before the trace were not recorded ({folder}/freelists.before)"
+        return f"the recording {capture.name} holds no free lists from before the trace ({folder}/freelists.before)"
     return ""
 
 
