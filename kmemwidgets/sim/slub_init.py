@@ -15,9 +15,10 @@ from .rules.slub import TABLE, SlubRules
 from .slab_cache import CPU_PARTIAL, CPU_SLAB, NODE_PARTIAL, KmemCache, Slab
 from .slab_create import kmem_cache_init, slab_up
 from .slub import Slub
-from .slub_options import parse_options, tunables, word_size
+from .slub_options import parse_options, tunables
 from .slub_pages import Pages
 from .slub_sheaves import Sheaf
+from .slub_structs import struct_sizes
 from .vmalloc import Vmalloc
 
 
@@ -64,9 +65,7 @@ def slab_allocator(
         log=log,
     )
     slub.version = spec.kernel
-    # Sizes of the two structs as 6.1 and 6.12 have them (/sys/kernel/slab/kmem_cache/object_size).
-    small = word_size(spec) == 4
-    kmem_cache_init(slub, 136 if small else 216, 32 if small else 64)
+    kmem_cache_init(slub, *struct_sizes(spec))
     slub.general = Kmalloc(slub, kmalloc, spec, vmalloc, seed)
     slab_up(slub)
     return slub
