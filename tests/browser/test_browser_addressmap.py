@@ -8,7 +8,8 @@ from harness import box_of, expect
 MAKE = """
 from kmemwidgets.records import Region, Snapshot
 from kmemwidgets.widgets import AddressMap, KmallocPanel
-layout = tuple(Region(start, end, name, space="virtual") for start, end, name in (
+behind = {"direct map": 0, "vmemmap": 0}
+layout = tuple(Region(start, end, name, space="virtual", physical=behind.get(name)) for start, end, name in (
     (0, 0x7ffffffff000, "user space"), (0x800000000000, 0xffff800000000000, "non-canonical"),
     (0xffff888000000000, 0xffffc88000000000, "direct map"), (0xffffc90000000000, 0xffffe90000000000, "vmalloc/ioremap"),
     (0xffffea0000000000, 0xffffeb0000000000, "vmemmap"), (0xffffffff80000000, 0xffffffffa0000000, "kernel text"),
@@ -68,6 +69,9 @@ def test_the_search_finds_addresses_names_and_nothing(book):
     card = out.locator(".kmem-address-card")
     card.get_by_text("0x12345678", exact=True).wait_for()
     card.get_by_text("0xffffea000048d140", exact=True).wait_for()
+    field.fill("0000900000000000")
+    field.press("Enter")
+    card.get_by_text("general protection fault, probably for non-canonical address 0x0000900000000000: 0000").wait_for()
     field.fill("vmemmap")
     field.press("Enter")
     book.wait_python("m.area(m.focus.address).name", "'vmemmap'")
