@@ -98,7 +98,7 @@ def boot(spec: MachineSpec, seed: int = 0) -> Booted:
     for entry in memory:
         memblock.add(entry.start_pfn * spec.page_size, (entry.end_pfn - entry.start_pfn) * spec.page_size, entry.nid)
     memblock.current_limit = _mapped_end(spec, ranges)
-    reserve_early(memblock, spec, memory, spans)
+    cma_areas = reserve_early(memblock, spec, memory, spans)
 
     nodes = all_nodes(spec, memory)
     order = build_zonelists(nodes, {entry.nid for entry in memory}, node_distances(spec), rules_for(spec))
@@ -121,7 +121,7 @@ def boot(spec: MachineSpec, seed: int = 0) -> Booted:
         shuffle=Shuffle(seed) if rules.buddy.can_shuffle and asks_for_shuffle(spec) else None,
     )
     page_alloc.page_kb = spec.page_size >> 10
-    _hand_over(spec, memblock, page_alloc)
+    _hand_over(spec, memblock, page_alloc, cma_areas)
     if not any(zone.managed for zone in zones):
         raise BadInput("no memory is left for the page allocator", todo="describe a machine with more memory")
 
@@ -159,25 +159,24 @@ def _mapped_end(spec: MachineSpec, ranges: Sequence[ZoneRange]) -> int:
     return max(low) * spec.page_size
 
 
-def _hand_over(spec: MachineSpec, memblock: Memblock, page_alloc: PageAllocator) -> None:
+def _hand_over(
+    spec: MachineSpec, memblock: Memblock, page_alloc: PageAllocator, cma_areas: Sequence[tuple[int, int]]
+) -> None:
     """Give everything that isn't reserved to the page allocator, range by range (memblock_free_all)."""
     size = spec.page_size
     for region in memblock.reserved.regions:
         start, end = region.base // size, -(-region.end // size)
         page_alloc.reserve_range(start, min(end, page_alloc.memmap.max_pfn))
-    for entry in spec.reserved:
-        if entry.kind == "cma":
-            first = entry.start // size >> page_alloc.shift
-            last = entry.end // size >> page_alloc.shift
-            page_alloc.memmap.types[first:last] = bytes((CMA,)) * (last - first)
+    for start, end in cma_areas:
+        first, last = start // size >> page_alloc.shift, end // size >> page_alloc.shift
+        page_alloc.memmap.types[first:last] = bytes((CMA,)) * (last - first)
     for start, end, _nid in memblock.free_pfn_ranges():
         for index, live in enumerate(page_alloc.zones):
             low, high = max(start, live.zone.start_pfn), min(end, live.zone.end_pfn)
             if low < high:
                 live.zone.managed += page_alloc.free_boot_range(index, low, high)
-    for entry in spec.reserved:
-        if entry.kind == "cma":
-            page_alloc.zone_of(entry.start // size).nr_free_cma += (entry.end - entry.start) // size
+    for start, end in cma_areas:
+        page_alloc.zone_of(start // size).nr_free_cma += (end - start) // size
 
 
 def _return_to_allocator(spec: MachineSpec, page_alloc: PageAllocator) -> None:

@@ -102,7 +102,8 @@ def memory_figures(spec: MachineSpec, memblock: Memblock) -> MemoryFigures:
     cma = cma_pages(spec, physical)
     free = memblock.free_pfn_ranges()
     # What is kept for CMA is lent out later: at this moment nobody was given it.
-    kept = sum(entry.end - entry.start for entry in spec.reserved if entry.kind == "cma") // spec.page_size
+    lent = [call.end - call.start for call in memblock.calls if (call.what, call.caller) == ("free", "cma")]
+    kept = sum(lent) // spec.page_size
     given = sum(end - start for start, end, _nid in free) - kept
     high = highmem_zones(ranges)
     bounds = [(span.start_pfn, span.start_pfn + span.spanned) for span in spans if span.name in high]

@@ -26,6 +26,9 @@ NODE_DATA_BYTES = 172 << 10
 PERCPU_PAGES = 62
 PERCPU_UNIT = 2 * MIB
 DMA_END = 16 * MIB
+#: What an area for contiguous memory is a multiple of, and where one begins at best on a large machine.
+CMA_ALIGN = 4 * MIB
+CMA_LOW = 4 << 30
 #: struct mem_section.
 SECTION_BYTES = 32
 #: alloc_large_system_hash(): name, log2 of bytes of memory per entry.
@@ -36,8 +39,9 @@ ADAPT_PAGES = 1 << 24
 
 def reserve_early(
     memblock: Memblock, spec: MachineSpec, memory: Sequence[NodeMemory], spans: Sequence[ZoneSpan]
-) -> None:
-    """Take everything that a boot takes, until the hand-over."""
+) -> list[tuple[int, int]]:
+    """Take everything that a boot takes, until the hand-over; returns the areas kept for CMA (start, end)."""
+    areas = [(entry.start, entry.end) for entry in spec.reserved if entry.kind == "cma"]
     described = [entry for entry in spec.reserved if entry.kind != "cma"]
     for entry in described:
         memblock.reserve(entry.start, entry.end - entry.start, entry.name)
@@ -47,10 +51,32 @@ def reserve_early(
             memblock.phys_free(entry.start, entry.end - entry.start, "cma")
     if any(entry.name in ("", "memblock") for entry in described):
         # The early allocator's own list is known.
-        return
+        return areas
     _reserve_low(memblock, spec)
     _reserve_image(memblock, spec, memory)
+    if not areas and (area := _reserve_cma(memblock, spec)):
+        areas.append(area)
     _reserve_by_rule(memblock, spec, memory, spans)
+    if areas and not any(entry.kind == "cma" for entry in spec.reserved):
+        memblock.phys_free(areas[0][0], areas[0][1] - areas[0][0], "cma")
+    return areas
+
+
+def _reserve_cma(memblock: Memblock, spec: MachineSpec) -> tuple[int, int] | None:
+    """Keep what ``cma=`` asks for: from 4 GiB up where there is so much, else as high as there is room.
+
+    Source: kernel/dma/contiguous.c dma_contiguous_reserve; mm/cma.c cma_declare_contiguous_nid.
+    """
+    asked = parameter(spec.cmdline, "cma")
+    size = memparse(asked.partition("@")[0]) if asked and spec.option("CONFIG_CMA") == "y" else 0
+    size = -(-size // CMA_ALIGN) * CMA_ALIGN
+    if not size:
+        return None
+    high = memblock.memory.regions[-1].end >= CMA_LOW + size
+    bottom_up, memblock.bottom_up = memblock.bottom_up, memblock.bottom_up or high
+    start = memblock.alloc(size, CMA_ALIGN, low=CMA_LOW if high else 0, caller="cma")
+    memblock.bottom_up = bottom_up
+    return None if start is None else (start, start + size)
 
 
 def _reserve_low(memblock: Memblock, spec: MachineSpec) -> None:

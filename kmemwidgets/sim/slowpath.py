@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .zone_lists import ZoneLists
 
 MAX_RECLAIM_RETRIES = 16
+#: Reports that are kept, as a log buffer keeps the last ones (the kernel prints ten in five seconds at most).
+MOST_REPORTS = 64
 #: enum compact_priority, as far as the slow path begins with it.
 PRIO_SYNC_LIGHT, PRIO_ASYNC = 1, 2
 
@@ -89,6 +91,7 @@ def alloc_pages_slowpath(
         pfn = _reclaim(allocator, zones, gfp, order, mt, highest, nid, cpu, flags)
     if pfn < 0 and not gfp & __GFP_NOWARN:
         allocator.failures.append(report(allocator, gfp, order))
+        del allocator.failures[:-MOST_REPORTS]
     return pfn
 
 

@@ -22,6 +22,7 @@ from .boot import Booted
 from .frames import FREE
 from .meminfo import commit_limit, si_mem_available
 from .memmap import IN_USE, ON_PCP, RESERVED
+from .migratetype import CMA
 from .mmzone import Zone
 from .zone_lists import ZoneLists
 from .zone_sizes import NodeMemory, node_distances
@@ -101,7 +102,7 @@ def _zone(zone: Zone, live: ZoneLists | None, kinds: int) -> ZoneInfo:
         spanned=zone.spanned,
         present=zone.present,
         managed=zone.managed,
-        cma=live.nr_free_cma if live else 0,
+        cma=live.free_area.pageblock_types().count(CMA) << live.free_area.memmap.pageblock_order if live else 0,
         protection=zone.lowmem_reserve or (0,) * kinds,
     )
     if live is None:
