@@ -23,6 +23,7 @@ from kmemwidgets.tracefs import LOST
 
 from .boot import BOOT_EVENTS, DEFERRED, BootStages
 from .cpu import IN_INTERRUPT, Cpu
+from .first_refill import doubled_before, refill_on
 from .flags import GfpFlags
 from .future import KHUGEPAGED, Future, LookAhead
 from .interrupts import Interrupts
@@ -102,6 +103,7 @@ class PageReplay(Runs):
         self.per_array_page = 4096 // pointer_size
         super().__init__()
         self.cpus = [Cpu() for _ in allocator.cpu_node]
+        self._begun: set[tuple[ZoneLists, int]] = set()
         self._gfp = GfpFlags(version, self.result.notes)
         for live in allocator.zones:
             live.free_area.trace = self._told.append
@@ -214,6 +216,18 @@ class PageReplay(Runs):
         state.exact = (pfn, pfn + (1 << order), pid) if order else None
         if state.fresh and not interrupts:
             self._free_late(state, cpu)
+
+    def _begin_doubled(self, state: Cpu, cpu: int) -> None:
+        live = self.allocator.zone_of(state.refilled[0][0])
+        pcp = live.pcps[cpu]
+        if live.rules.pcp.scheme != "tuned" or (live, cpu) in self._begun:
+            return
+        self._begun.add((live, cpu))
+        if factor := doubled_before(pcp, state.refill, state.refilled):
+            refill_on(live, pcp, factor, state.refilled)
+            self._hear(state)
+            where = f"node {live.zone.nid} {live.name} cpu {cpu}"
+            self.result.notes.append(f"{where}: its first refill tells that earlier ones had doubled {factor} times")
 
     def _target_node(self) -> int | None:
         """Return the node that khugepaged asks: the one with most of the pages that it is about to copy and free.

@@ -48,11 +48,16 @@ class Runs:
         if self._told:
             self._hear(state)
         if state.refill or state.refilled:
+            if len(state.refill) > len(state.refilled) > 0:
+                self._begin_doubled(state, cpu)
             self._compare_run("refill", self.result.refills, state.refill, state.refilled, cpu)
         if state.drain or state.drained:
             self._compare_run("drain", self.result.drains, state.drain, state.drained, cpu)
         if state.steal or state.stolen:
             self._compare_steals(state, cpu)
+
+    def _begin_doubled(self, state: Cpu, cpu: int) -> None:
+        """Learn from a refill that is longer than the simulated one; only an allocator knows whether it may be."""
 
     def _compare_run(self, what: str, tally: Tally, recorded: Run, predicted: Run, cpu: int) -> None:
         if what == "drain" or any(values[3] for values in recorded):
