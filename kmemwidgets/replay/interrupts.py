@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kmemwidgets.sim.page_alloc import PageAllocator
-from kmemwidgets.sim.pcp import list_index
+from kmemwidgets.sim.pcp import COSTLY_ORDER, list_index
 from kmemwidgets.sim.zone_lists import ZoneLists
 
 from .cpu import Cpu
@@ -32,15 +32,17 @@ class Interrupts:
 
         A batch of frees keeps the lock while it goes on. A refill and a drain let interrupts in with the lock still
         held, and what came in the meantime comes then. A kernel that counts how deep preemption is disabled tells
-        whether that was so; of one that doesn't, it is taken to be so in a refill: from there to the allocation's event
-        it is not far.
+        whether that was so; of one that doesn't, it is taken to be so in a refill of small pages: from there to the
+        allocation's event it is not far. A huge page is cleared before its event, which takes far longer.
         """
         if not self.possible or (self.counts_preemption and flags[3:4] not in DEEP):
             return None
         if state.pending:
             return self.allocator.zone_of(state.batched) if state.batched >= 0 else None
         if state.refill:
-            return self.allocator.zone_of(state.refill[-1][0]) if state.refill[-1][3] else None
+            pfn, order, _, is_refill = state.refill[-1]
+            near = self.counts_preemption or order <= COSTLY_ORDER
+            return self.allocator.zone_of(pfn) if is_refill and near else None
         if state.drained and self.counts_preemption:
             return self.allocator.zone_of(state.drained[-1][0])
         return None

@@ -346,16 +346,17 @@ class PageReplay(Runs):
             # Freed singly: it is on the lists by now.
             self._commit(state, cpu)
         lock = self.interrupts.lock_held(state, flags)
+        locked = lock is not None and lock is self.allocator.zone_of(pfn)
         if state.refill and self.triggers and not state.pending:
             if not state.bulk:
-                state.late.append((pfn, order, lock is not None))
+                state.late.append((pfn, order, locked))
                 return True
             self._settle(state, cpu)
         elif not state.pending and lock is None:
             return False
         if state.drain:
             self._compare(state, cpu)
-        self._free_now(pfn, order, cpu, past_lists=lock is not None and lock is self.allocator.zone_of(pfn))
+        self._free_now(pfn, order, cpu, past_lists=locked)
         return True
 
     def _free_late(self, state: Cpu, cpu: int) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from kmemwidgets.records import parse_version
+from kmemwidgets.replay.cpu import Cpu
+from kmemwidgets.replay.interrupts import Interrupts
 from kmemwidgets.replay.pages import PageReplay
 from kmemwidgets.replay.result import PageResult
 from kmemwidgets.sim.memmap import MemMap
@@ -126,6 +128,29 @@ def test_an_interrupt_inside_a_refill(flags: str, kept: bool) -> None:
     result = run(allocator, rows, counts_preemption=True)
     assert (result.allocs.exact, result.refills.exact) == (1, 1), result.misses
     assert (d in listed(allocator)) is kept
+
+
+@pytest.mark.parametrize(("order", "held"), [(0, True), (3, True), (9, False)])
+def test_who_does_not_count_preemption_is_near_its_event_but_for_a_huge_page(order: int, held: bool) -> None:
+    allocator = build()
+    state = Cpu()
+    state.refill.append((0, order, 0, 1))
+    assert (Interrupts(allocator, counts_preemption=False).lock_held(state, "..s..") is not None) is held
+    assert Interrupts(allocator, counts_preemption=True).lock_held(state, "..s2.") is not None
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_only_frees_of_the_zone_whose_lists_are_locked_go_past_them(locked: bool) -> None:
+    allocator = build()
+    d = in_use(allocator, 4)[0]
+    first = int(allocator.zones[0].free_area.lists()[min(allocator.zones[0].free_area.lists())][0])
+    replay = PageReplay(allocator, allocator.rules.version, counts_preemption=False)
+    elsewhere = build().zones[0]
+    zone = allocator.zones[0] if locked else elsewhere
+    replay.interrupts.lock_held = lambda *_: zone  # type: ignore[method-assign, assignment]
+    refill = row("mm_page_alloc_zone_locked", first, 0, 0, 1, flags="d....")
+    replay.run([refill, free(d, flags="..s.."), row("mm_page_alloc", first, 0, 0, GFP)])
+    assert (d in listed(allocator)) is not locked
 
 
 def test_without_triggers_a_recorded_refill_tells_nothing() -> None:
