@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .events import RESERVE_HIGHATOMIC
+from .events import OTHER, RESERVE_HIGHATOMIC
 from .migratetype import HIGHATOMIC, MOVABLE, RECLAIMABLE, UNMOVABLE
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ def unreserve_highatomic(allocator: PageAllocator, zones: Iterable[ZoneLists], m
             start = pfn & -size
             area.set_types(start, size, mt)
             allocator.marks_changed()
+            if allocator.decisions:
+                given = {"nid": live.zone.nid, "zone": live.zone.name, "pfn": start, "migratetype": mt}
+                allocator.decisions((OTHER, area.cpu, "sim", "unreserve_highatomic", given))
             if area.move_freepages(start, start + size, mt):
                 return True
     return False

@@ -225,7 +225,7 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
         self._tell()
 
     def sysctl(self, name: str, value: int | str) -> None:
-        """Write a sysctl of vm/: min_free_kbytes, watermark_scale_factor, lowmem_reserve_ratio ..."""
+        """Write a sysctl of vm/: min_free_kbytes, watermark_scale_factor, watermark_boost_factor, compact_memory ..."""
         self._do("sysctl", name.removeprefix("vm."), str(value))
 
     def record_events(self, on: bool = True, limit: int | None = 1_000_000) -> EventLog:
@@ -283,8 +283,9 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
         if name in OBJECT_COMMANDS:
             return self.objects.run(name, arguments)
         if name == "sysctl":
-            self.reserves.write(*arguments)
-            self.page_alloc.setup_per_cpu_pageset()
+            if not self.pages.write(*arguments):
+                self.reserves.write(*arguments)
+                self.page_alloc.setup_per_cpu_pageset()
             return None
         return getattr(self.page_alloc, name)(*arguments)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from . import alloc_flags as af
 from . import slowpath
-from .events import ALLOC, FREE, PCP_TAKE, REQUEST, ZONE_SKIPPED
+from .events import ALLOC, FREE, OTHER, PCP_TAKE, REQUEST, ZONE_SKIPPED
 from .fallback import bad_free
 from .fast_path import FastPath, Key
 
@@ -411,8 +411,13 @@ class PageAllocator(FastPath):
         pfn = self._walk_zones(zones, order, mt, highest, flags, cpu)
         if pfn < 0 and flags & af.NOFRAGMENT:
             pfn = self._walk_zones(zones, order, mt, highest, flags & ~af.NOFRAGMENT, cpu)
-        if boost_before != [live.zone.watermark_boost for live in self.zones]:
-            self.marks_changed()
+        for live, before in zip(self.zones, boost_before, strict=True):
+            zone = live.zone
+            if zone.watermark_boost != before:
+                self.marks_changed()
+                if self.decisions:
+                    boost = {"nid": zone.nid, "zone": zone.name, "boost": zone.watermark_boost}
+                    self.decisions((OTHER, cpu, "sim", "boost_watermark", boost))
         return pfn
 
     def _walk_zones(self, zones: Sequence[ZoneLists], order: int, mt: int, highest: int, flags: int, cpu: int) -> int:

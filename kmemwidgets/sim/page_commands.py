@@ -30,6 +30,9 @@ COMMANDS = frozenset(
     }
 )  # fmt: skip
 
+#: Sysctls of vm/ that are written here.
+SYSCTLS = ("compact_memory", "watermark_boost_factor")
+
 
 class PageCommands:
     """Commands about pages and compaction of one machine, and what its slow path asks for.
@@ -68,6 +71,19 @@ class PageCommands:
     def run(self, name: str, arguments: Sequence[Any]) -> Any:
         """Carry out a command."""
         return getattr(self, name)(*arguments)
+
+    def write(self, name: str, value: str) -> bool:
+        """Write a sysctl of vm/ that is about pages; False for others."""
+        if name not in SYSCTLS:
+            return False
+        if not value.strip().isdecimal():
+            raise ValueError(f"vm.{name}: invalid value {value!r}")
+        if name == "compact_memory":
+            self.compact_memory()
+        else:
+            for live in self._allocator.zones:
+                live.zone.boost_factor = int(value) if self._allocator.rules.watermark.boosts else 0
+        return True
 
     # Several pages
 

@@ -224,6 +224,16 @@ def _highatomic(fields: dict[str, Any], _version: Version, _names: Sequence[str]
     return f"{fields['pages']:,} pages at pfn {fields['pfn']:#x} are now kept for high-order atomic requests"
 
 
+def _unreserved(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    block, mt = f"the page block at pfn {fields['pfn']:#x}", _type(fields["migratetype"])
+    return f"{block}, kept for high-order atomic requests, is given back: it becomes {mt}"
+
+
+def _boosted(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    where = f"node {fields['nid']} {fields['zone']}"
+    return f"the marks of {where} now stand {_number(fields['boost'])} higher, as types were mixed in a page block"
+
+
 def _allocated(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
     if fields["pfn"] < 0:
         return "no zone had a block: the request failed"
@@ -245,6 +255,8 @@ _SENTENCES = {
     "merge": _merge,
     "slowpath": _slowpath,
     "reserve_highatomic": _highatomic,
+    "unreserve_highatomic": _unreserved,
+    "boost_watermark": _boosted,
     "mm_page_alloc": _allocated,
     "mm_page_free": _freed,
     "mm_page_alloc_extfrag": _extfrag,

@@ -233,6 +233,36 @@ def test_failures_defer_the_next_runs_and_that_is_remembered(tmp_path: Path) -> 
     assert loaded.save() == kept
 
 
+def test_a_write_to_compact_memory_compacts(tmp_path: Path) -> None:
+    machine, _kept = comb()
+    other, _ = comb()
+    machine.sysctl("vm.compact_memory", 1)
+    other.compact_memory()
+    assert machine.page_alloc.save() == other.page_alloc.save()
+    same_again(machine, tmp_path / "m.json")
+    with pytest.raises(ValueError, match="invalid value"):
+        machine.sysctl("compact_memory", "now")
+
+
+@pytest.mark.parametrize("factor", [15000, 0])
+def test_mixing_page_blocks_raises_the_marks_as_far_as_the_factor_lets_it(factor: int) -> None:
+    machine = Machine.boot(memory="64M", cpus=1, kernel="6.1")
+    machine.sysctl("watermark_boost_factor", factor)
+    log = machine.record_events()
+    pages = []
+    while (page := machine.alloc_pages(MOVABLE)) is not None:
+        pages.append(page)
+    for page in pages[::2]:
+        machine.free_pages(page)
+    machine.drain_all_pages()
+    machine.alloc_pages("GFP_KERNEL")
+    told = [event.fields["boost"] for event in log.since(0) if event.name == "boost_watermark"]
+    boost = machine.snapshot().zone(0, "DMA32").boost
+    assert told == ([boost] if factor else [])
+    assert ("higher, as types were mixed in a page block" in "\n".join(machine.why())) == bool(factor)
+    assert boost == (512 if factor else 0)
+
+
 def test_a_kernel_without_compaction_says_so() -> None:
     for machine in (
         Machine.boot(memory="64M", kernel="2.4", arch="x86_32"),
