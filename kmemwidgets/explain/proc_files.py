@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 
+from kmemwidgets.arch import ARCHES
 from kmemwidgets.procfs import (
     buddyinfo,
     iomem,
@@ -28,6 +29,7 @@ from kmemwidgets.records import (
     Region,
     SlabCacheInfo,
     Snapshot,
+    VmallocArea,
     VmStat,
     ZoneInfo,
 )
@@ -81,8 +83,8 @@ def proc_files(machine: Machine) -> dict[str, str]:
         f"{NODES}/online": _ids([node.nid for node in shown.nodes]),
         f"{NODES}/has_memory": _ids(sorted({zone.nid for zone in shown.zones if zone.present})),
     }
-    if shown.vmalloc:
-        files["proc/vmallocinfo"] = vmallocinfo.format(vmallocinfo.VmallocInfo(shown.vmalloc))
+    if shown.vmalloc and pick(ProcRules, TABLE, spec.kernel).vmallocinfo:
+        files["proc/vmallocinfo"] = vmallocinfo.format(_vmallocinfo(shown.vmalloc, spec))
     if shown.slabs:
         files["proc/slabinfo"] = _slabinfo(shown.slabs, spec)
     for cache, texts in machine.objects.sysfs().items():
@@ -90,6 +92,13 @@ def proc_files(machine: Machine) -> dict[str, str]:
     for node in shown.nodes:
         files.update(_node_files(node, shown))
     return files
+
+
+def _vmallocinfo(areas: tuple[VmallocArea, ...], spec: MachineSpec) -> vmallocinfo.VmallocInfo:
+    """Return the rows as this kernel writes them; a caller is told only where it is known to the byte."""
+    digits = 16 if ARCHES[spec.arch].bits == 64 else 8
+    rows = tuple(area if "+" in area.caller else replace(area, caller="") for area in areas)
+    return vmallocinfo.VmallocInfo(rows, digits, 16 if spec.pae else digits)
 
 
 def _ids(numbers: list[int]) -> str:
@@ -113,6 +122,8 @@ def _meminfo(shown: Snapshot, spec: MachineSpec) -> MemInfo:
         slabs["reclaim_account" in cache.flags] += ((cache.slabs or 0) << (cache.order or 0)) * (shown.page_size >> 10)
     values.update(KReclaimable=slabs[True], Slab=sum(slabs.values()), SReclaimable=slabs[True], SUnreclaim=slabs[False])
     values["VmallocTotal"] = vmalloc_bytes(spec, usable_memory(spec)) >> 10
+    used = sum(area.pages or 0 for area in shown.vmalloc or () if "vmalloc" in area.flags)
+    values["VmallocUsed"] = used * (shown.page_size >> 10)
     return MemInfo(values)
 
 

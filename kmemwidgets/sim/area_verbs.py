@@ -32,6 +32,9 @@ class AreaVerbs:
         """See `Machine`."""
         raise NotImplementedError
 
+    def _do(self, name: str, *arguments: Any) -> Any:
+        raise NotImplementedError
+
     def _do_with_objects(self, name: str, *arguments: Any) -> Any:
         raise NotImplementedError
 
@@ -82,6 +85,15 @@ class AreaVerbs:
     def free_thread_stack(self, address: int, cpu: int = 0) -> None:
         """Give the kernel stack of a dead task back; the cpu keeps two."""
         self._do_with_objects("free_thread_stack", address, cpu)
+
+    def kmap_atomic(self, pfn: int, cpu: int = 0, task: int = 0) -> int:
+        """Give a page of high memory an address for a moment, and forbid the task to sleep until `kunmap_atomic`."""
+        address: int = self._do("kmap_local", int(pfn), cpu, task)
+        return address
+
+    def kunmap_atomic(self, address: int, cpu: int = 0, task: int = 0) -> None:
+        """Give the newest such mapping up."""
+        self._do("kunmap_local", address, cpu, task)
 
     # Conversions
 

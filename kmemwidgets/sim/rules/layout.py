@@ -14,6 +14,8 @@ from .table import Rule, pick
 
 MIB = 1 << 20
 VMALLOC_RESERVE = 128 * MIB
+#: CONFIG_PAGE_OFFSET of the ways to split 4 GiB, by the option that chooses one (arch/x86/Kconfig, arch/arm/Kconfig).
+VMSPLITS = {"3G_OPT": 0xB0000000, "2G": 0x80000000, "2G_OPT": 0x78000000, "1G": 0x40000000}
 #: The name of a flat memory map's area.
 MEM_MAP = "mem_map"
 
@@ -82,9 +84,12 @@ def has_highmem(spec: MachineSpec) -> bool:
 
 
 def page_offset_32(spec: MachineSpec) -> int:
-    """Return where a 32-bit kernel's part begins: 3 GiB unless configured otherwise."""
+    """Return where a 32-bit kernel's part begins: 3 GiB unless configured otherwise (VMSPLIT_*)."""
     value = spec.option("CONFIG_PAGE_OFFSET")
-    return int(value, 0) if value and value != "n" else 0xC0000000
+    if value and value != "n":
+        return int(value, 0)
+    chosen = [offset for name, offset in VMSPLITS.items() if spec.option(f"CONFIG_VMSPLIT_{name}") == "y"]
+    return chosen[0] if chosen else 0xC0000000
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,15 @@ class ProcRules:
         Whether high_min and high_max of the per-CPU lists are printed.
     slabinfo : str
         The version that /proc/slabinfo says it has.
+    vmallocinfo : bool
+        Whether there is a /proc/vmallocinfo.
     """
 
     boost: bool
     promo: bool
     pcp_bounds: bool
     slabinfo: str
+    vmallocinfo: bool
 
 
 _EARLIEST = (2, 4)
@@ -43,4 +46,7 @@ TABLE: tuple[Rule, ...] = (
          "mm/slab.c, s_show", ("source",)),
     Rule("slabinfo", (2, 6), "2.1", "/proc/slabinfo has a heading, and tells how the allocator is tuned.",
          "mm/slab.c, s_start; mm/slab_common.c, print_slabinfo_header", ("recording:6.1", "recording:6.12")),
+    Rule("vmallocinfo", _EARLIEST, False, "Nothing tells of vmalloc's areas.", "fs/proc/proc_misc.c", ("source",)),
+    Rule("vmallocinfo", (2, 6, 27), True, "/proc/vmallocinfo has a row for each area.", "mm/vmalloc.c s_show",
+         ("recording:6.1",)),
 )  # fmt: skip

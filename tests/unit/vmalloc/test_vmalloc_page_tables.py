@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from kmemwidgets import BadInput, Machine
 from kmemwidgets.arch.page_tables import X86_64, levels_of
+from kmemwidgets.explain.proc_files import proc_files
+from kmemwidgets.procfs import vmallocinfo
 from kmemwidgets.sim.errors import KernelBug
 from kmemwidgets.sim.page_tables import PageTables
 
@@ -253,3 +255,46 @@ def test_a_huge_area_is_one_leaf_and_stacks_are_kept() -> None:
     machine.free_thread_stack(stack)
     assert machine.walk(stack).physical is not None, "a kept stack stays mapped"
     assert machine.alloc_thread_stack() == stack
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows"),
+    [
+        ({}, ("0xffffc90000000000-0xffffc90000003000   12288 pages=2 vmalloc N0=2",
+              "0xffffc90000003000-0xffffc90000005000    8192 phys=0x00000000febc0000 ioremap",
+              "0xffffc90000005000-0xffffc90000007000    8192 vmap",
+              "0xffffc90000007000-0xffffc90000009000    8192 unpurged vm_area")),
+        # No nodes, and 8 digits; with PAE a physical address has 16.
+        ({"arch": "x86_32", "memory": "2G"}, ("0xf77fe000-0xf7801000   12288 pages=2 vmalloc",
+                                             "0xf7801000-0xf7803000    8192 phys=0xfebc0000 ioremap")),
+        ({"arch": "x86_32", "memory": "6G"}, ("0xf7dfe000-0xf7e01000   12288 pages=2 vmalloc",
+                                             "0xf7e01000-0xf7e03000    8192 phys=0x00000000febc0000 ioremap")),
+        ({"arch": "x86_32", "kernel": "2.4"}, ()),
+    ],
+)  # fmt: skip
+def test_vmallocinfo_as_text(kind: dict[str, str], rows: tuple[str, ...]) -> None:
+    machine = Machine.boot(cpus=1, **{"memory": "256M", **kind})  # type: ignore[arg-type]
+    machine.vmalloc(5000)
+    machine.ioremap(0xFEBC0000, PAGE)
+    machine.vmap([machine.alloc_pages("GFP_KERNEL")])
+    machine.vfree(machine.vmalloc(PAGE))
+    text = proc_files(machine).get("proc/vmallocinfo", "")
+    assert tuple(text.splitlines()[: len(rows)]) == rows
+    assert bool(text) is bool(rows)
+    if text:
+        assert vmallocinfo.format(vmallocinfo.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("option", "offset", "lowmem"),
+    [("3G_OPT", 0xB0000000, 1135), ("2G", 0x80000000, 1903), ("1G", 0x40000000, 2927)],
+)
+def test_other_splits(option: str, offset: int, lowmem: int) -> None:
+    machine = Machine.boot(arch="x86_32", memory="3G", cpus=1, config={f"VMSPLIT_{option}": True})
+    assert machine.address_space.page_offset == offset
+    assert machine.va(0) == offset
+    state = machine.highmem()
+    assert state.max_low_pfn * PAGE >> 20 == lowmem
+    address = machine.kmap_atomic(state.max_low_pfn)
+    assert address > 0xFFF00000
+    machine.kunmap_atomic(address)
