@@ -114,6 +114,9 @@ class Kmalloc:
 
     def kind_of(self, gfp: int, caller: str = "") -> str:
         """Return the kind of cache that serves a request (kmalloc_type)."""
+        if caller in self.rules.buckets and (caller, self.sizes[0]) in self.caches:
+            # kmem_buckets_alloc: whoever has caches of its own takes them, whatever its flags.
+            return caller
         for bit, kind in _KINDS:
             if gfp & bit and (kind, self.sizes[0]) in self.caches:
                 return kind
@@ -128,7 +131,7 @@ class Kmalloc:
             if size < 0:
                 raise ValueError(f"kmalloc of {size} bytes")
             return ZERO_SIZE_PTR
-        if size <= 192 and not gfp & _KIND_BITS and not self.copies:
+        if size <= 192 and not gfp & _KIND_BITS and not self.copies and not caller:
             cache: KmemCache | None = self.small[(size - 1) >> 3]
         else:
             cache = self.cache_for(size, gfp, caller)

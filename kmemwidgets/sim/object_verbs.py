@@ -33,9 +33,20 @@ class ObjectVerbs:
         if not self.objects.up:
             self._do("kmem_cache_init")
 
-    def kmalloc(self, size: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
-        """Allocate `size` bytes; returns the address, 16 (ZERO_SIZE_PTR) for none, None where the kernel refuses."""
-        return self._do_with_objects("kmalloc", size, self._gfp(gfp), cpu) or None
+    def kmalloc(self, size: int, gfp: int | str = GFP_KERNEL, cpu: int = 0, caller: str = "") -> int | None:
+        """Allocate `size` bytes; returns the address, 16 (ZERO_SIZE_PTR) for none, None where the kernel refuses.
+
+        Parameters
+        ----------
+        size : int
+        gfp : int or str
+        cpu : int
+        caller : str
+            Who asks: chooses one of the random copies (CONFIG_RANDOM_KMALLOC_CACHES), and the caches of those who have
+            their own (CONFIG_SLAB_BUCKETS: "msg_msg", "memdup_user").
+        """
+        who = (caller,) if caller else ()
+        return self._do_with_objects("kmalloc", size, self._gfp(gfp), cpu, *who) or None
 
     def kfree(self, address: int, cpu: int = 0) -> None:
         """Give back what kmalloc gave; what is no such address raises KernelBug."""

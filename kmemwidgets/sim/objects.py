@@ -160,9 +160,9 @@ class KernelObjects:
         """Give empty slabs back; returns how many are left."""
         return int(self._allocator.kmem_cache_shrink(self._cache(cache), cpu))
 
-    def kmalloc(self, size: int, gfp: int, cpu: int = 0) -> int:
+    def kmalloc(self, size: int, gfp: int, cpu: int = 0, caller: str = "") -> int:
         """Allocate any size; 0 where the kernel refuses."""
-        return int(self._allocator.kmalloc(size, gfp, cpu))
+        return int(self._allocator.kmalloc(size, gfp, cpu, caller))
 
     def kfree(self, address: int, cpu: int = 0) -> None:
         """Give back what kmalloc gave."""

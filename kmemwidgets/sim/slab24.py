@@ -349,8 +349,8 @@ class Slab24:
                 return dma if gfp & _DMA else plain
         raise LookupError(size)
 
-    def kmalloc(self, size: int, gfp: int = GFP_KERNEL, cpu: int = 0) -> int:
-        """Allocate by size; 0 above the largest cache. No bytes at all get the smallest object."""
+    def kmalloc(self, size: int, gfp: int = GFP_KERNEL, cpu: int = 0, caller: str = "") -> int:  # noqa: ARG002
+        """Allocate by size; 0 above the largest cache. No bytes get the smallest object; all callers share caches."""
         if size < 0:
             raise ValueError(f"kmalloc of {size} bytes")
         try:

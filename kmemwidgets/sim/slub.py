@@ -485,9 +485,9 @@ class Slub:
         """Take a cache away; see `slab_create.destroy`."""
         slab_create.destroy(self, cache)
 
-    def kmalloc(self, size: int, gfp: int = GFP_KERNEL, cpu: int = 0) -> int:
+    def kmalloc(self, size: int, gfp: int = GFP_KERNEL, cpu: int = 0, caller: str = "") -> int:
         """Allocate by size; see `Kmalloc.kmalloc`."""
-        return self._kmalloc_caches().kmalloc(size, gfp, cpu)
+        return self._kmalloc_caches().kmalloc(size, gfp, cpu, caller=caller)
 
     def kfree(self, address: int, cpu: int = 0) -> None:
         """Give back what `kmalloc` gave; see `Kmalloc.kfree`."""

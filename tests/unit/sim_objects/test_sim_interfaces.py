@@ -184,3 +184,23 @@ def test_a_chunk_whose_largest_hole_is_too_small_is_passed_over() -> None:
     assert chunk.fit(64, 4) == 0
     assert chunk.fit(100, 4) == 128
     assert chunk.fit(4000, 4) == -1
+
+
+def test_who_asks_chooses_the_copy_and_the_bucket(tmp_path) -> None:
+    config = {"RANDOM_KMALLOC_CACHES": "y", "SLAB_BUCKETS": "y"}
+    machine = Machine.boot(memory="256M", cpus=1, kernel="6.12", config=config)
+
+    def cache_of(caller: str, gfp: str = "GFP_KERNEL") -> str:
+        return machine.slab_object(machine.kmalloc(100, gfp, caller=caller) or 0).cache
+
+    assert len({cache_of(f"function_{number}") for number in range(60)}) > 8
+    assert cache_of("function_1") == cache_of("function_1")
+    assert cache_of("msg_msg") == "msg_msg-128"
+    assert cache_of("msg_msg", "GFP_KERNEL_ACCOUNT") == "msg_msg-128", "whatever the flags"
+    assert cache_of("function_1", "GFP_KERNEL_ACCOUNT") == "kmalloc-cg-128"
+    machine.save(tmp_path / "m.json")
+    assert Machine.load(tmp_path / "m.json").slabs("msg_msg-128") == machine.slabs("msg_msg-128")
+    plain = Machine.boot(memory="256M", cpus=1, kernel="6.1")
+    assert plain.slab_object(plain.kmalloc(100, caller="msg_msg") or 0).cache == "kmalloc-128"
+    old = Machine.boot(arch="x86_32", memory="64M", cpus=1, kernel="2.4")
+    assert old.slab_object(old.kmalloc(100, caller="msg_msg") or 0).cache == "size-128"
