@@ -36,13 +36,15 @@ class Cpu:
     late : list of tuple
         Frees by an interrupt that came into a refill whose allocation has not been told yet: pfn, order, and whether
         the lists were locked.
+    freed_at : int
+        Row at which a free reached the lists last.
     fresh : list of int
         Frames that an interrupt freed since the last request of the task it interrupted.
     """
 
     __slots__ = (
-        "areas", "batched", "bulk", "drain", "drained", "exact", "freed", "fresh", "late", "pending", "pid", "refill",
-        "refilled", "steal", "stolen",
+        "areas", "batched", "bulk", "drain", "drained", "exact", "freed", "freed_at", "fresh", "late", "pending", "pid",
+        "refill", "refilled", "steal", "stolen",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -59,5 +61,6 @@ class Cpu:
         self.pid = 0
         self.batched = -1
         self.freed = -1
+        self.freed_at = -1
         self.late: list[tuple[int, int, bool]] = []
         self.fresh: list[int] = []

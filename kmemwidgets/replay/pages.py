@@ -56,6 +56,8 @@ PAGE_ARRAY = ("__vmalloc_node_range+", "__vmalloc_node_range_noprof+", "__vmallo
 VM_AREA = "__get_vm_area_node"
 VMAP_AREA = "alloc_vmap_area"
 BULK_CHUNK = 100
+#: Kernel threads that drain lists without a free, besides workers: reclaim, compaction.
+KTHREADS = ("kswapd", "kcompactd", "khugepaged", "ksoftirqd")
 ACCOUNT, HIGHMEM, NOWARN = 0x400000, 0x2, 0x2000
 PER_PAGE = 512
 
@@ -404,6 +406,7 @@ class PageReplay(Runs):
         state.batched = -1
 
     def _free_now(self, pfn: int, order: int, cpu: int, past_lists: bool = False) -> None:
+        self.cpus[cpu].freed_at = self._row
         free = partial(free_past_lists, self.allocator) if past_lists else self.allocator.free_pages
         try:
             # As what the allocator gave out: a plain number takes the whole way.
@@ -476,10 +479,16 @@ class PageReplay(Runs):
         return True
 
     def _triggered(self, state: Cpu, cpu: int, comm: str, values: tuple[Any, ...]) -> None:
-        """Empty lists as a timer or a worker did; moment, cpu and zone are given."""
+        """Empty lists as a timer, a worker or a reclaimer did; moment, cpu and zone are given.
+
+        A drain behind a free is that free's, unless a worker has gone on to something else; and a task that just asks
+        for memory drains nothing.
+        """
         live = self.allocator.zone_of(values[0])
         pcp = live.pcps[cpu]
-        if not pcp.count:
+        behind_a_free = state.freed_at >= self._row - len(state.drain) - 1
+        others = not behind_a_free and (comm.startswith(KTHREADS) or self.tasks.has_reclaimed)
+        if not pcp.count or not (comm.startswith("kworker") or others):
             return
         self.result.triggers += 1
         if not self.triggers:

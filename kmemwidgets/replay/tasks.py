@@ -42,6 +42,11 @@ class Tasks:
         self._reclaimed: set[int] = set()
         self._realtime: set[int] = set()
 
+    @property
+    def has_reclaimed(self) -> bool:
+        """Whether a task has just reclaimed and not yet got what it reclaimed for."""
+        return bool(self._reclaimed)
+
     def begin_reclaim(self, pid: int) -> None:
         """Note that a task reclaims from now on: what it asks for meanwhile may use every reserve (PF_MEMALLOC)."""
         self._reclaiming.add(pid)

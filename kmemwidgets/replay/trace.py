@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from kmemwidgets.capture import Capture
@@ -19,6 +21,7 @@ from .extras import extra_keys
 from .find import find_trace
 from .pages import REPLAYED, PageReplay
 from .result import PageResult, Tally
+from .search import Place, search_factors
 from .start import load_lists, start_allocator
 
 #: Without these events nobody knows which frames are free.
@@ -26,6 +29,8 @@ NEEDED = ("mm_page_alloc", "mm_page_free")
 
 #: What a trace's text holds if memory was compacted while it ran.
 COMPACTION_BEGINS = b"mm_compaction_begin:"
+#: What it holds if memory was reclaimed: then drains miss for other reasons.
+KSWAPD_WAKES = b"mm_vmscan_kswapd_wake:"
 
 
 @dataclass(slots=True)
@@ -134,7 +139,7 @@ def replay_trace(capture: Capture, trace: str, *, extras: bool = True) -> TraceA
     answer.notes = _reading_notes(rows, counts)
     answer.why_not = _why_not(capture, folder, counts)
     if not answer.why_not:
-        answer.pages = _replay(capture, folder, raw, triggers=True)
+        answer.pages = _replay_searching(capture, folder, raw)
         triggered = answer.pages.triggers
         answer.requests_only = _replay(capture, folder, raw, triggers=False) if triggered else answer.pages
     if extras:
@@ -165,11 +170,33 @@ def _reading_notes(rows: Scan, counts: Counter[str]) -> list[str]:
     return notes
 
 
-def _replay(capture: Capture, folder: str, raw: bytes, *, triggers: bool) -> PageResult:
-    """Replay a trace's pages once."""
+def _replay_searching(capture: Capture, folder: str, raw: bytes) -> PageResult:
+    """Replay a trace's pages, again with other starting values where drains of remote lists tell of such."""
+    first = _replay(capture, folder, raw, triggers=True)
+    allocator = start_allocator(capture, folder)
+    if allocator is None or first.drains.exact == first.drains.of or KSWAPD_WAKES in raw:
+        return first
+    if allocator.rules.pcp.scheme != "free_factor":
+        return first
+    places = [(at, cpu) for at, live in enumerate(allocator.zones) for cpu, pcp in enumerate(live.pcps) if pcp.count]
+    best, known = search_factors(
+        lambda factors: _replay(capture, folder, raw, triggers=True, factors=factors), first, places
+    )
+    for (at, cpu), factor in known.items():
+        zone = allocator.zones[at].zone
+        best.notes.append(f"node {zone.nid} {zone.name} cpu {cpu}: drains had doubled {factor} times before (searched)")
+    return best
+
+
+def _replay(
+    capture: Capture, folder: str, raw: bytes, *, triggers: bool, factors: Mapping[Place, int] = MappingProxyType({})
+) -> PageResult:
+    """Replay a trace's pages once, from zeroes where nothing else is known."""
     spec = capture.spec()
     allocator = start_allocator(capture, folder)
     assert allocator is not None
+    for (at, cpu), factor in factors.items():
+        allocator.zones[at].pcps[cpu].streak = factor
     pointer = 4 if spec.arch in ("x86_32", "arm") else 8
     boot = None if capture.has(f"{folder}/zoneinfo.before") else BootStages(allocator, spec)
     names = REPLAYED + BOOT_EVENTS if boot else REPLAYED
