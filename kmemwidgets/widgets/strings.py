@@ -135,7 +135,7 @@ _VMALLOCPANEL = {
     "vmallocpanel.walk.title": "Page tables to {address}",
     "vmallocpanel.walk.maps": "{span} an entry, table in {table}",
     "vmallocpanel.walk.boot": "a table that boot made",
-    "vmallocpanel.walk.image": "the image",
+    "vmallocpanel.walk.image": "what boot took",
     "vmallocpanel.walk.none": "nothing is mapped: an access faults",
     "vmallocpanel.walk.frame": "frame {pfn}, physical {physical}",
     "vmallocpanel.walk.next_page": "Walk to the next page of the area",

@@ -38,7 +38,7 @@ function openView({ model, el, signal, wire }) {
   const bars = element("div", { class: "kmem-boot-bars" });
   const totals = element("dl", { class: "kmem-boot-totals" });
   const calls = element("div", { class: "kmem-boot-calls" });
-  const log = element("pre", { class: "kmem-boot-log", hidden: true, tabindex: "0", "aria-label": text("boottimeline.prints") });
+  const log = element("pre", { class: "kmem-boot-log", role: "group", hidden: true, tabindex: "0", "aria-label": text("boottimeline.prints") });
   fill(shell.body, element("div", { class: "kmem-boot-two" }, list,
     element("div", { class: "kmem-boot-main" }, title, says, log, bars, totals, calls)));
   const draw = onceAFrame(paint, signal);
