@@ -195,10 +195,11 @@ def _return_to_allocator(spec: MachineSpec, page_alloc: PageAllocator) -> None:
 
 
 def built_in_thp(spec: MachineSpec) -> str | None:
-    """Return how the kernel was built to use huge pages; None where it can't."""
-    if spec.option("CONFIG_TRANSPARENT_HUGEPAGE") == "n":
-        return None
-    if spec.arch == "arm" or (spec.arch == "x86_32" and not spec.pae):
+    """Return how the kernel was built to use huge pages; None where it can't.
+
+    All of x86 can (HAVE_ARCH_TRANSPARENT_HUGEPAGE): without PAE with pages of 4 MiB.
+    """
+    if spec.option("CONFIG_TRANSPARENT_HUGEPAGE") == "n" or spec.arch == "arm":
         return None
     for mode in ("always", "madvise", "never"):
         if spec.option(f"CONFIG_TRANSPARENT_HUGEPAGE_{mode.upper()}") == "y":
