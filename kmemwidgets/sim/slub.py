@@ -15,6 +15,7 @@ from . import slab_create, slub_bulk, slub_debug, slub_sheaves
 from .errors import KernelBug
 from .events import EventLog
 from .gfp import FLAGS, GFP_KERNEL
+from .oops import answer
 from .rules.slub import SlubRules, get_order
 from .slab_cache import CPU_PARTIAL, CPU_SLAB, FULL, NODE_PARTIAL, KmemCache, KmemCacheCpu, KmemCacheNode, Slab
 from .slub_layout import Tunables
@@ -74,8 +75,8 @@ class Slub:
         Whether slub_debug has found damage (TAINT_BAD_PAGE).
     requests : int
         Requests to debugged caches so far: the clock of the tracks.
-    version : tuple of int
-        The kernel's, to name the flags of pages.
+    version, arch, va_bits : tuple of int, str, int
+        The kernel's, to name the flags of pages and to say what an access to nothing is answered with.
     vmemmap, page_bytes, direct_end : int
         Where struct pages lie, 0 where that isn't known; the bytes of one; where the direct map ends.
     tracks : dict of int to (Track, Track)
@@ -131,6 +132,7 @@ class Slub:
         self.tainted = False
         self.requests = 0
         self.version: Version = (6, 1)
+        self.arch, self.va_bits = "x86_64", 48
         self.vmemmap, self.page_bytes, self.direct_end = 0, 64, 1 << 64
         self.tracks: dict[int, tuple[Track | None, Track | None]] = {}
 
@@ -343,13 +345,19 @@ class Slub:
         if self.log is not None:
             self.log.note("kmem", "kmem_cache_free", {"ptr": address, "name": cache.name}, cpu)
 
+    def fault(self, address: int) -> KernelBug:
+        """Return the kernel's answer to an access to an address behind which there is nothing."""
+        return KernelBug(answer(self.version, self.arch, self.va_bits, address))
+
     def no_slab(self, address: int) -> KernelBug | None:
         """Return what becomes of a kernel that looks for the struct page of an address outside its direct map."""
         if self.page_offset <= address < self.direct_end:
             return None
-        pfn = address - self.page_offset >> self.page_shift
-        page = self.vmemmap + pfn * self.page_bytes & (1 << 8 * self.tunables.word) - 1
-        return KernelBug(f"BUG: unable to handle page fault for address: {page:0{2 * self.tunables.word}x}")
+        word = self.tunables.word
+        mask = (1 << 8 * word) - 1
+        pfn = (address - self.page_offset & mask) >> self.page_shift
+        # Its second word is read: whether it belongs to a larger page (compound_head).
+        return self.fault(self.vmemmap + pfn * self.page_bytes + word & mask)
 
     def _refuse(self, cache: KmemCache, slab: Slab, address: int) -> None:
         number = (address - slab.base - cache.layout.red_left_pad) // cache.layout.size

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .errors import KernelBug
 from .slab_cache import KmemCache, Slab
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def slab_at(slub: Slub, address: int) -> Slab:
     """
     slab = slub.slabs.get(address >> slub.page_shift)
     if slab is None:
-        raise KernelBug(f"BUG: unable to handle page fault for address: {address:016x}")
+        raise slub.fault(address)
     return slab
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .errors import KernelBug
 from .slab_cache import FULL, KmemCache, Slab
 from .slub_bytes import chain_of, link_bytes, stored_link
 from .slub_report import bytes_err, end_of_metadata, object_err, slab_err, slab_fix
@@ -29,7 +28,7 @@ def note_alloc(slub: Slub, cache: KmemCache, address: int) -> None:
     """Follow the link that is really there: an overwritten one leads astray, as it does in the kernel."""
     slab = slub.slabs.get(address >> slub.page_shift)
     if slab is None or slab.index_of(address) < 0:
-        raise KernelBug(f"general protection fault, probably for non-canonical address {address:#x}: 0000 [#1] SMP")
+        raise slub.fault(address)
     if slab.data is None or cache.sheaf_capacity:
         return
     chain = chain_of(slab)

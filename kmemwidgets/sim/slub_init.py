@@ -64,7 +64,7 @@ def slab_allocator(
         seed=seed,
         log=log,
     )
-    slub.version = spec.kernel
+    slub.version, slub.arch, slub.va_bits = spec.kernel, spec.arch, spec.va_bits
     kmem_cache_init(slub, *struct_sizes(spec))
     slub.general = Kmalloc(slub, kmalloc, spec, vmalloc, seed)
     slab_up(slub)

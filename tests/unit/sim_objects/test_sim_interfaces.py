@@ -204,3 +204,24 @@ def test_who_asks_chooses_the_copy_and_the_bucket(tmp_path) -> None:
     assert plain.slab_object(plain.kmalloc(100, caller="msg_msg") or 0).cache == "kmalloc-128"
     old = Machine.boot(arch="x86_32", memory="64M", cpus=1, kernel="2.4")
     assert old.slab_object(old.kmalloc(100, caller="msg_msg") or 0).cache == "size-128"
+
+
+@pytest.mark.parametrize(
+    ("arch", "words"),
+    [
+        # The struct page of 0xdeadbee0: (0xdeadbee0 - page_offset) >> 12 structs of 64 bytes behind vmemmap, second word.
+        ("x86_64", "BUG: unable to handle page fault for address: ffffebde037ab6c8"),
+        ("x86_32", "BUG: unable to handle page fault for address: "),
+        ("arm64", "Unable to handle kernel paging request at virtual address "),
+    ],
+)
+def test_kfree_of_what_no_struct_page_describes(arch: str, words: str) -> None:
+    machine = Machine.boot(arch=arch, memory="256M", cpus=1)
+    machine.kmem_cache_init()
+    now = machine.now
+    for call in (machine.kfree, machine.kfree_rcu):
+        with pytest.raises(KernelBug, match=words):
+            call(0xDEADBEE0 if arch != "x86_32" else 0x1000)
+    with pytest.raises(KernelBug, match=r"free_large_kmalloc|page fault|paging request"):
+        machine.kfree(machine.objects.slub.page_offset + (200 << 20))
+    assert machine.now == now
