@@ -110,6 +110,8 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
         self._subscribers: list[Callable[[], None]] = []
         self.history = History(self._rerun, self._save, self._load, self._settle)
         self._share(self.page_alloc, self.history.commands.raw)
+        # What boot left: a large machine takes longer to boot again than anyone waits for an earlier moment.
+        self._fresh = (self.reserves.save(), self.page_alloc.save(), None, None, None, (0, Counter[Request]()))
 
     @classmethod
     def boot(
@@ -333,11 +335,7 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
         )  # fmt: skip
 
     def _load(self, saved: Any | None) -> None:
-        if saved is None:
-            # Booting again is faster than keeping a copy of what boot left.
-            fresh = boot_steps.boot(self._spec, self.seed)
-            saved = fresh.reserves.save(), fresh.page_alloc.save(), None, None, None, (0, Counter())
-        reserves, page_alloc, pages, policies, objects, (settled, counted) = saved
+        reserves, page_alloc, pages, policies, objects, (settled, counted) = saved or self._fresh
         self.reserves.load(reserves)
         # Last, because a zone's boost is the page allocator's.
         self.page_alloc.load(page_alloc)

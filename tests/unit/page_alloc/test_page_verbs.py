@@ -328,6 +328,16 @@ def test_undo_brings_the_policy_and_its_round_back(two_nodes: Callable[..., Mach
     assert nodes_of(machine, 3) == [0, 1, 0]
     machine.undo()
     assert nodes_of(machine, 1) == [0]
+    # Past the first checkpoint, too, from where others are carried out again.
+    seen = {}
+    for _ in range(2200):
+        page = machine.alloc_pages()
+        assert page is not None
+        seen[machine.now] = machine.policies.task.il_prev
+        machine.free_pages(page)
+    for number in [*seen][-8::3]:
+        machine.goto(number)
+        assert machine.policies.task.il_prev == seen[number]
     machine.goto(0)
     assert nodes_of(machine, 2) == [0, 0]
 
