@@ -101,19 +101,25 @@ def _pointer(word: str) -> int:
     return int(digits, 16)
 
 
-def _small(word: str, name: str) -> int:
-    digits = word.removeprefix(name)
-    if not digits.isdecimal() or len(digits) > 18:
-        raise ValueError(word)
-    return int(digits)
+class _Sizes(dict[str, int]):
+    """Words such as ``bytes_req=64`` to numbers: a kernel asks for few sizes, and for those often."""
+
+    __slots__ = ()
+
+    def __missing__(self, word: str) -> int:
+        digits = word[word.index("=") + 1 :]
+        if not digits.isdecimal() or len(digits) > 18:
+            raise ValueError(word)
+        size = self[word] = int(digits)
+        return size
 
 
-def _kfree(words: list[str], _frames: _Frames) -> tuple[Any, ...]:
+def _kfree(words: list[str], _sizes: _Sizes) -> tuple[Any, ...]:
     _, _, _, _, _, call_site, ptr = words
     return (call_site[10:], _pointer(ptr))
 
 
-def _cache_free(words: list[str], _frames: _Frames) -> tuple[Any, ...]:
+def _cache_free(words: list[str], _sizes: _Sizes) -> tuple[Any, ...]:
     _, _, _, _, _, call_site, ptr, name = words
     if name[:5] != "name=":
         raise ValueError(name)
@@ -123,22 +129,21 @@ def _cache_free(words: list[str], _frames: _Frames) -> tuple[Any, ...]:
 _NODE = {f"node={n}": n for n in range(-1, 64)}
 
 
-def _bytes(words: list[str], _frames: _Frames) -> tuple[Any, ...]:
+def _bytes(words: list[str], sizes: _Sizes) -> tuple[Any, ...]:
     _, _, _, _, _, call_site, ptr, bytes_req, bytes_alloc, gfp_flags, node, _ = words
-    if gfp_flags[:10] != "gfp_flags=":
+    if gfp_flags[:10] != "gfp_flags=" or bytes_req[:10] != "bytes_req=" or bytes_alloc[:12] != "bytes_alloc=":
         raise ValueError(gfp_flags)
-    return (
-        call_site[10:], _pointer(ptr), _small(bytes_req, "bytes_req="), _small(bytes_alloc, "bytes_alloc="),
-        gfp_flags[10:], _NODE[node],
-    )  # fmt: skip
+    return (call_site[10:], _pointer(ptr), sizes[bytes_req], sizes[bytes_alloc], gfp_flags[10:], _NODE[node])
 
 
-_QUICK: dict[str, Callable[[list[str], _Frames], tuple[Any, ...]]] = {
+_PAGES: dict[str, Callable[[list[str], _Frames], tuple[Any, ...]]] = {
     "mm_page_alloc": _page_alloc,
     "mm_page_free": _page_free,
     "mm_page_free_batched": _page_free,
     "mm_page_alloc_zone_locked": _zone_locked,
     "mm_page_pcpu_drain": _pcpu_drain,
+}
+_OBJECTS: dict[str, Callable[[list[str], _Sizes], tuple[Any, ...]]] = {
     "kmalloc": _bytes,
     "kmem_cache_alloc": _bytes,
     "kfree": _kfree,
@@ -173,30 +178,32 @@ class Scan:
         self.lost.clear()
         self.unreadable = self.rows = 0
         self.cut = False
-        quick = {f"{name}:": (name, _QUICK[name]) for name in self._wanted if name in _QUICK}
-        slow = {f"{name}:" for name in self._wanted if name not in _QUICK}
+        frames, sizes = _Frames(), _Sizes()
+        quick: dict[str, tuple[str, Callable[[list[str], Any], tuple[Any, ...]], Any]] = {
+            **{f"{name}:": (name, read, frames) for name, read in _PAGES.items() if name in self._wanted},
+            **{f"{name}:": (name, read, sizes) for name, read in _OBJECTS.items() if name in self._wanted},
+        }
+        slow = {f"{name}:" for name in self._wanted} - set(quick)
         tasks: dict[str, tuple[str, int]] = {}
         cpus: dict[str, int] = {}
         seconds: dict[str, int] = {}
-        frames = _Frames()
         count = 0
         for line in self._lines if self._ended else self._lines[:-1]:
             words = line.split()
             try:
-                name, read = quick[words[4]]
                 time = words[3]
+                if words[4] not in quick and words[4] not in slow and words[1] in cpus and time[:-7] in seconds:
+                    continue  # nobody asked for it
+                name, read, known = quick[words[4]]
                 micro = time[-7:-1]
                 if not micro.isdigit():
                     _refuse(time)
                 comm, pid = tasks[words[0]]
                 fresh = (
                     name, comm, pid, cpus[words[1]], seconds[time[:-7]] + int(micro) * 1000, words[2],
-                    read(words, frames),
+                    read(words, known),
                 )  # fmt: skip
             except (KeyError, ValueError, IndexError):
-                usual = len(words) > 4 and words[1] in cpus and words[3][:-7] in seconds
-                if usual and words[4] not in slow and words[4] not in quick:
-                    continue
                 self.rows = count
                 head = read_head(line)
                 careful = self._careful(head, line, False)
