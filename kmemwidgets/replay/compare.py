@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kmemwidgets.procfs.freelists import FreeLists
 from kmemwidgets.records import MIGRATETYPES
+from kmemwidgets.sim.memmap import IN_USE, ORDER_MASK
 from kmemwidgets.sim.page_alloc import PageAllocator
 
 from .result import PageResult, Tally
@@ -29,7 +30,12 @@ def compare_lists(allocator: PageAllocator, after: FreeLists, result: PageResult
                 if got or was:
                     pcp.count(got == was)
                     if got != was:
-                        result.notes.append(f"per-CPU list {place} cpu {cpu} list {index}: {_unlike(got, was)}")
+                        late = len(was) - len(got)
+                        unlike = _unlike(got, was)
+                        used = all(allocator.state[pfn] & ORDER_MASK == IN_USE for pfn in was[: max(late, 0)])
+                        if late > 0 and was[late:] == got and used:
+                            unlike = f"{late} pages more, in use at the last event: freed before the lists were read"
+                        result.notes.append(f"per-CPU list {place} cpu {cpu} list {index}: {unlike}")
         if recorded.pageblock_types is not None:
             types = live.free_area.pageblock_types()
             blocks.of += len(recorded.pageblock_types)

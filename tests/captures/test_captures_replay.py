@@ -76,3 +76,11 @@ def test_a_wrong_state_before_is_seen() -> None:
     answer: TraceAnswer = replay_trace(swapped, "t_quiet", extras=False)
     assert answer.pages is not None
     assert answer.pages.allocs.exact < answer.pages.allocs.of
+
+
+def test_pages_that_were_freed_behind_the_trace_are_told() -> None:
+    # A thread's stack of four pages went to the list of another node's zone before the lists were read.
+    data = Path(__file__).parents[1] / "data" / "captures"
+    pages = replay_trace(Capture.load(data / "amd64-2g-numa2.tar.xz"), "t_fork", extras=False).pages
+    assert pages is not None
+    assert [note for note in pages.notes if "4 pages more, in use at the last event" in note]
