@@ -1,7 +1,8 @@
-"""A starting value that no file shows: how often drains had doubled before the trace (free_factor, 5.14 to 6.6).
+"""A starting value that no file shows: how often drains, or refills, had doubled before the trace.
 
-Every allocation from a cpu's lists halves it, so that zero is right for lists in use. Those of another node's zone may
-be freed to for long without an allocation; theirs is sought, by what makes the rest of the trace agree, and told.
+5.14 to 6.6 double drains (free_factor). Every allocation from a cpu's lists halves that, so that zero is right for
+lists in use. Those of another node's zone may be freed to for long without an allocation. 6.7 and up double refills
+(alloc_factor), and every free halves that. The value is sought by what makes the rest of the trace agree, and told.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ Replay = Callable[[Mapping[Place, int]], PageResult]
 MOST = 4
 
 
-def search_factors(replay: Replay, first: PageResult, places: Sequence[Place]) -> tuple[PageResult, dict[Place, int]]:
-    """Seek the values that explain drains, one list after the other.
+def search_factors(
+    replay: Replay, first: PageResult, places: Sequence[Place], what: str = "drain"
+) -> tuple[PageResult, dict[Place, int]]:
+    """Seek the values that explain drains or refills, one list after the other.
 
     Parameters
     ----------
@@ -30,6 +33,8 @@ def search_factors(replay: Replay, first: PageResult, places: Sequence[Place]) -
         What a replay from zeroes found.
     places : sequence of (int, int)
         Lists that may begin with another value.
+    what : str
+        ``"drain"`` or ``"refill"``: which of them the value doubles.
 
     Returns
     -------
@@ -37,7 +42,7 @@ def search_factors(replay: Replay, first: PageResult, places: Sequence[Place]) -
         The best result, and the values that it began with; `first` and none if no value is better.
     """
     best, known = first, dict[Place, int]()
-    while len(known) < MOST and (missed := _first_drain(best)) is not None:
+    while len(known) < MOST and (missed := _first_missed(best, what)) is not None:
         tries = [
             (place, factor, replay({**known, place: factor}))
             for place in places
@@ -54,9 +59,9 @@ def search_factors(replay: Replay, first: PageResult, places: Sequence[Place]) -
     return best, known
 
 
-def _first_drain(result: PageResult) -> int | None:
-    """Return the cpu of the first drain that was not predicted, where that is the first miss of all."""
-    if not result.misses or result.misses[0].what != "drain":
+def _first_missed(result: PageResult, what: str) -> int | None:
+    """Return the cpu of the first drain or refill that was not predicted, where that is the first miss of all."""
+    if not result.misses or result.misses[0].what != what:
         return None
     return result.misses[0].cpu
 

@@ -29,6 +29,8 @@ NEEDED = ("mm_page_alloc", "mm_page_free")
 
 #: What a trace's text holds if memory was compacted while it ran.
 COMPACTION_BEGINS = b"mm_compaction_begin:"
+#: What grows from one time to the next, by how the lists' amounts are chosen (`PcpRules.scheme`).
+DOUBLES = MappingProxyType({"free_factor": "drain", "tuned": "refill"})
 #: What it holds if memory was reclaimed: then drains miss for other reasons.
 KSWAPD_WAKES = b"mm_vmscan_kswapd_wake:"
 
@@ -171,20 +173,22 @@ def _reading_notes(rows: Scan, counts: Counter[str]) -> list[str]:
 
 
 def _replay_searching(capture: Capture, folder: str, raw: bytes) -> PageResult:
-    """Replay a trace's pages, again with other starting values where drains of remote lists tell of such."""
+    """Replay a trace's pages, again with other starting values where drains or refills tell of such."""
     first = _replay(capture, folder, raw, triggers=True)
     allocator = start_allocator(capture, folder)
-    if allocator is None or first.drains.exact == first.drains.of or KSWAPD_WAKES in raw:
-        return first
-    if allocator.rules.pcp.scheme != "free_factor":
+    what = DOUBLES.get(allocator.rules.pcp.scheme) if allocator else None
+    tally = first.refills if what == "refill" else first.drains
+    if allocator is None or what is None or tally.exact == tally.of or KSWAPD_WAKES in raw:
         return first
     places = [(at, cpu) for at, live in enumerate(allocator.zones) for cpu, pcp in enumerate(live.pcps) if pcp.count]
     best, known = search_factors(
-        lambda factors: _replay(capture, folder, raw, triggers=True, factors=factors), first, places
+        lambda factors: _replay(capture, folder, raw, triggers=True, factors=factors), first, places, what
     )
     for (at, cpu), factor in known.items():
         zone = allocator.zones[at].zone
-        best.notes.append(f"node {zone.nid} {zone.name} cpu {cpu}: drains had doubled {factor} times before (searched)")
+        best.notes.append(
+            f"node {zone.nid} {zone.name} cpu {cpu}: {what}s had doubled {factor} times before (searched)"
+        )
     return best
 
 
@@ -196,7 +200,11 @@ def _replay(
     allocator = start_allocator(capture, folder)
     assert allocator is not None
     for (at, cpu), factor in factors.items():
-        allocator.zones[at].pcps[cpu].streak = factor
+        pcp = allocator.zones[at].pcps[cpu]
+        if DOUBLES.get(allocator.rules.pcp.scheme) == "refill":
+            pcp.alloc_factor = factor
+        else:
+            pcp.streak = factor
     pointer = 4 if spec.arch in ("x86_32", "arm") else 8
     boot = None if capture.has(f"{folder}/zoneinfo.before") else BootStages(allocator, spec)
     names = REPLAYED + BOOT_EVENTS if boot else REPLAYED

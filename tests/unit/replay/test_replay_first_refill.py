@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from kmemwidgets.records import parse_version
 from kmemwidgets.replay.first_refill import doubled_before
 from kmemwidgets.replay.pages import PageReplay
+from kmemwidgets.replay.result import PageResult
+from kmemwidgets.replay.search import Place, search_factors
 from kmemwidgets.sim.events import ZONE_LOCKED
 from kmemwidgets.sim.memmap import MemMap
 from kmemwidgets.sim.mmzone import Zone
@@ -69,3 +72,37 @@ def test_only_a_refill_that_goes_on_as_predicted_was_doubled() -> None:
     assert doubled_before(pcp, run[:6], run[:2]) == 0
     assert doubled_before(pcp, run, run[:3]) == 0
     assert doubled_before(pcp, run, [(5, 0, 1, 1), (6, 0, 1, 1)]) == 0
+
+
+def full(doubled: int) -> PageAllocator:
+    """Build an allocator whose lists are as full as they may be: the next refill is no more than a batch."""
+    allocator = build()
+    pages = [allocator.alloc_pages(0xCC0, 0, None, 0) for _ in range(100)]
+    pcp = allocator.zones[0].pcps[0]
+    allocator.drain_all_pages()
+    pcp.high, pcp.alloc_factor = 1000, 0
+    for page in pages:
+        allocator.free_pages(page, 0, 0)
+    pcp.high, pcp.alloc_factor, pcp.streak = pcp.count, doubled, 0
+    return allocator
+
+
+@pytest.mark.parametrize("doubled", [0, 1, 2])
+def test_what_the_first_refill_hides_is_searched(doubled: int) -> None:
+    kernel = full(doubled)
+    told: list[tuple[Any, ...]] = []
+    kernel.zones[0].free_area.trace = told.append
+    rows: list[tuple[Any, ...]] = []
+    for mt, gfp, text in ((1, 0x100CCA, GFP), (2, 0xCD0, "GFP_KERNEL|__GFP_RECLAIMABLE")):
+        pfn = int(kernel.alloc_pages(gfp, 0, None, 0))
+        rows += [row("mm_page_alloc_zone_locked", *event[2:6]) for event in told if event[0] == ZONE_LOCKED]
+        rows.append(row("mm_page_alloc", pfn, 0, mt, text))
+        told.clear()
+
+    def replay(factors: Mapping[Place, int]) -> PageResult:
+        allocator = full(factors.get((0, 0), 0))
+        return PageReplay(allocator, allocator.rules.version).run(rows)
+
+    best, known = search_factors(replay, replay({}), [(0, 0)], "refill")
+    assert best.refills.exact == best.refills.of == 2
+    assert known == ({(0, 0): doubled} if doubled else {})
