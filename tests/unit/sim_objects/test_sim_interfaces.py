@@ -105,6 +105,8 @@ def test_what_older_kernels_dont_have() -> None:
         (217088, 1, "x86_64", 28672, 2097152, 62), (233472, 1, "x86_64", 28672, 2097152, 66),
         (87272, 1, "arm64", 31512, 126976, 31), (104276, 1, "x86_32", 30892, 135168, 33),
         (217088, 2, "x86_64", 28672, 1048576, 62), (217088, 8, "x86_64", 28672, 262144, 62),
+        # Five cpus: eight units a block would waste three, two waste one.
+        (217088, 5, "x86_64", 28672, 1048576, 62),
     ],
 )  # fmt: skip
 def test_the_first_chunk(static: int, cpus: int, arch: str, dynamic: int, unit: int, pages: int) -> None:
@@ -209,7 +211,7 @@ def test_who_asks_chooses_the_copy_and_the_bucket(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("arch", "words"),
     [
-        # The struct page of 0xdeadbee0: (0xdeadbee0 - page_offset) >> 12 structs of 64 bytes behind vmemmap, second word.
+        # The second word of struct page number (0xdeadbee0 - page_offset) >> 12, 64 bytes each, behind vmemmap.
         ("x86_64", "BUG: unable to handle page fault for address: ffffebde037ab6c8"),
         ("x86_32", "BUG: unable to handle page fault for address: "),
         ("arm64", "Unable to handle kernel paging request at virtual address "),

@@ -304,6 +304,8 @@ def test_a_link_behind_an_object_is_checked_while_it_is_in_use() -> None:
 @pytest.mark.parametrize(("kernel", "found"), [((6, 1, 192), False), ((6, 12, 117), True)])
 def test_what_kmalloc_gives_beyond_the_request_is_a_red_zone(kernel: tuple[int, ...], found: bool) -> None:
     slub = boot(kernel, cmdline="slub_debug=FZU,kmalloc-64")
+    slub.kfree(slub.kmalloc(50))
+    assert slub.dmesg == []
     address = slub.kmalloc(50)
     slub_bytes.write(slub, address + 50, b"x")
     slub.kfree(address)
