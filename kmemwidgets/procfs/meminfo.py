@@ -92,7 +92,7 @@ def parse(text: str, where: str = "proc/meminfo") -> MemInfoFile:
 def format(record: MemInfoFile) -> str:  # noqa: A001 - every format has parse() and format()
     """Write the file. Without a layout: names in 16 columns, values right-aligned to column 24."""
     if record.layout:
-        rows: list[tuple[int, ...]] = [(), *record.table.values()] if record.table else []
+        rows: list[tuple[int, ...]] = [(), *record.table.values()] if record.layout[0] == _TABLE_HEAD else []
         rows += [(value,) for value in record.info.values.values()]
         return "".join(fill(record.layout, rows, "meminfo"))
     return "".join(_line(name, value) for name, value in record.info.values.items())

@@ -195,3 +195,9 @@ def test_an_unknown_line_of_a_zone_is_kept_and_named() -> None:
     assert record.unknown == ("magic", "nr_magic")
     assert record.zones[0].stats == {"magic": 77, "nr_magic": 5}
     assert zoneinfo.format(record) == text
+
+
+def test_the_head_of_a_24_table_whose_rows_are_gone_is_kept() -> None:
+    head = "        total:    used:    free:  shared: buffers:  cached:\n"
+    text = f"{head}MemTotal:       514152 kB\nMemFree:        354976 kB\n"
+    assert meminfo.format(meminfo.parse(text)) == text
