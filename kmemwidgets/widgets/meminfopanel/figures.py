@@ -97,13 +97,21 @@ def _sum(terms: tuple[Term, ...], snapshot: Snapshot) -> tuple[str, int | None]:
 def _thp(counter: str, snapshot: Snapshot) -> tuple[str, int | None]:
     """Huge pages are counted by vmstat in units of the PMD huge page."""
     count = _lookup(counter, snapshot)
-    if count is None or (snapshot.arch == "x86_32" and snapshot.pageblock_order is None):
+    size = _pmd_kb(snapshot)
+    if count is None or size is None:
         return "", None
-    # One page table page of 8-byte entries maps a PMD huge page: page_size / 8 pages (include/linux/huge_mm.h).
-    size = (snapshot.page_size // 8) * snapshot.page_size // 1024
-    if snapshot.pageblock_order is not None and snapshot.arch == "x86_32":
-        size = (snapshot.page_size << snapshot.pageblock_order) // 1024
     return f"{counter} {number(count)} × {number(size)} kB = {number(count * size)} kB", count * size
+
+
+def _pmd_kb(snapshot: Snapshot) -> int | None:
+    """Return the size of a PMD huge page; None where nothing tells it."""
+    if snapshot.arch != "x86_32":
+        # One page table page of 8-byte entries maps it: page_size / 8 pages (include/linux/huge_mm.h).
+        return (snapshot.page_size // 8) * snapshot.page_size // 1024
+    # 2 MiB with PAE and 4 MiB without, and i386 has no other size for hugetlb either.
+    if snapshot.pageblock_order is not None:
+        return (snapshot.page_size << snapshot.pageblock_order) // 1024
+    return None if snapshot.meminfo is None else snapshot.meminfo.get("Hugepagesize")
 
 
 def _high(zones: tuple[ZoneInfo, ...], what: str, per_page: int) -> tuple[str, int | None]:

@@ -22,8 +22,8 @@ def meminfo(text: str) -> MemInfo:
     return MemInfo({name: int(value) for name, value in re.findall(r"^(\S+):\s+(\d+)", text, re.MULTILINE)})
 
 
-def snapshot(text: str, **more: object) -> Snapshot:
-    return Snapshot(name="test", arch="x86_64", kernel=(6, 1), meminfo=meminfo(text), **more)  # type: ignore[arg-type]
+def snapshot(text: str, *, arch: str = "x86_64", **more: object) -> Snapshot:
+    return Snapshot(name="test", arch=arch, kernel=(6, 1), meminfo=meminfo(text), **more)  # type: ignore[arg-type]
 
 
 def recorded(path: Path) -> dict[str, tuple[str, str | None]]:
@@ -125,11 +125,12 @@ def test_recorded_parts_make_up_the_total(path: Path) -> None:
 @pytest.mark.parametrize("path", captures(), ids=capture_id)
 def test_formulas_give_what_the_kernel_printed(path: Path) -> None:
     """Of the files of one instant: meminfo.X and vmstat.X."""
+    arch = Capture.load(path).spec().arch
     for name, (text, beside) in recorded(path).items():
         if beside is None:
             continue
         stat = VmStat({key: int(value) for key, value in (line.split() for line in beside.splitlines())})
-        told = figures(replace(snapshot(text), vmstat=stat))
+        told = figures(replace(snapshot(text, arch=arch), vmstat=stat))
         wrong = {f.field.name: f.verdict for f in told if f.result is not None and f.result != f.value}
         worked = {f.field.name for f in told if f.result is not None}
         # While killed processes are torn down, the two files can't be read at one instant.
