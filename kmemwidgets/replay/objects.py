@@ -27,9 +27,10 @@ from kmemwidgets.sim.slab_cache import CPU_PARTIAL, CPU_SLAB, FULL, NODE_PARTIAL
 from kmemwidgets.sim.slab_common import kmalloc_caches, kmalloc_kind, kmalloc_kinds
 from kmemwidgets.sim.slub import Slub
 from kmemwidgets.sim.slub_layout import CacheGeometry, ObjectLayout
-from kmemwidgets.sim.slub_options import tunables
+from kmemwidgets.sim.slub_options import parse_options, tunables
 from kmemwidgets.tracefs import SLAB_EVENTS, Row, scan
 
+from . import debugged
 from .new_slabs import NewSlabs
 
 #: Misses that are told one by one.
@@ -136,6 +137,7 @@ class ObjectReplay:
             _NoPages(), self.rules, tunables=tunables(self.rules, spec), cpu_node=cpu_node, nodes=nodes,
             page_offset=direct_map_base(spec), hardened=False, shuffled=False,
         )  # fmt: skip
+        self.options = parse_options(self.rules, spec)
         kmalloc = pick(KmallocRules, KMALLOC_TABLE, spec.kernel)
         self.kinds = kmalloc_kinds(kmalloc, spec)
         self.described = {cache.name: cache for cache in caches}
@@ -227,7 +229,7 @@ class ObjectReplay:
             self.rules.cpu_partial_slabs(partial, described.objs_per_slab),
         )
         made = KmemCache(
-            described.name, size, 8, frozenset(), geometry,
+            described.name, size, 8, self.options.debug_flags(described.name), geometry,
             cpus=len(self.slub.cpu_node), nodes=self.slub.node_ids,
         )  # fmt: skip
         self.caches[described.name] = made
@@ -246,7 +248,11 @@ class ObjectReplay:
             counts[1] += predicted == address
             if predicted != address:
                 self.misses.append(ObjectMiss(number, cache.name, predicted, address))
-        if predicted == address:
+        if cache.debug:
+            slab = self._slab(cache, address)
+            self.new_slabs.handed_out(slab, address)
+            debugged.take(self.slub, slab, address, self.new_slabs.following(slab, address))
+        elif predicted == address:
             # Nobody looks at an object's bytes here, nor is it known where in its slot it lies.
             self.slub.slab_alloc(cache, GFP_KERNEL, cpu)
             self.new_slabs.handed_out(self._slab(cache, address), address)
@@ -263,7 +269,10 @@ class ObjectReplay:
             return
         slab = self._slab(cache, address)
         self._taken_unseen(slab, address)
-        self.slub.slab_free(cache, slab, [address], cpu)
+        if cache.debug:
+            debugged.give_back(self.slub, slab, address)
+        else:
+            self.slub.slab_free(cache, slab, [address], cpu)
 
     def _taken_unseen(self, slab: Slab, address: int) -> None:
         """Take an object that is given back off the list it seems to be on: it went without an event."""

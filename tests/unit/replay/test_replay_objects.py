@@ -54,6 +54,27 @@ def test_slabs_put_aside_come_back_newest_first() -> None:
     assert run(*rows) == (2, 2, 0)
 
 
+def test_of_a_debugged_cache_the_slab_that_got_an_object_back_first_gives_first() -> None:
+    """No cpu keeps a slab of it: what was full goes to the end of the node's list, and its beginning gives."""
+    rows = [alloc(0), alloc(0x4000), alloc(0x8000), free(0), free(0x4000), free(0x8000)]
+    again = [alloc(0), alloc(0x4000), alloc(0x8000)]
+    debugged = replay_objects(MachineSpec(cmdline="slub_debug=FZ"), [*rows, *again], SLABINFO)
+    assert (debugged.determined, debugged.exact) == (3, 3)
+    assert run(*rows, *again)[1] < 3
+    single = replay_objects(MachineSpec(cmdline="slub_debug=FZ,things"), [*rows, *again], SLABINFO)
+    assert single.exact == 3
+
+
+def test_a_debugged_slab_gives_until_it_is_full() -> None:
+    spec = MachineSpec(cmdline="slub_debug=P")
+    rows = [alloc(0), alloc(1024), alloc(0x4000), free(0), free(0x4000), free(1024)]
+    result = replay_objects(spec, [*rows, alloc(1024), alloc(0), alloc(0x4000)], SLABINFO)
+    assert (result.determined, result.exact) == (3, 3)
+    # After a miss the list goes on from where the recorded object lay.
+    missed = replay_objects(spec, [*rows, alloc(0x4000), free(0x4000), alloc(0x4000)], SLABINFO)
+    assert (missed.determined, missed.exact) == (2, 1)
+
+
 def test_a_slab_whose_pages_went_is_forgotten() -> None:
     rows = [alloc(0x4000), free(0), event("mm_page_free", 0, 1), alloc(0x6000), alloc(0), free(0x4000)]
     result = replay_objects(MachineSpec(), rows, SLABINFO)
