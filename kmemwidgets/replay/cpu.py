@@ -31,6 +31,8 @@ class Cpu:
         Task whose frees are pending, or whose refill is recorded.
     batched : int
         Last frame of the batch under way that has reached the lists; -1 if there is none.
+    closed : tuple or None
+        Row and frame of the batch's event that was the last of a task, as long as only interrupts came after it.
     freed : int
         Last frame that reached the lists in a batch; -1 if none did.
     late : list of tuple
@@ -43,8 +45,8 @@ class Cpu:
     """
 
     __slots__ = (
-        "areas", "batched", "bulk", "drain", "drained", "exact", "freed", "freed_at", "fresh", "late", "pending", "pid",
-        "refill", "refilled", "steal", "stolen",
+        "areas", "batched", "bulk", "closed", "drain", "drained", "exact", "freed", "freed_at", "fresh", "late",
+        "pending", "pid", "refill", "refilled", "steal", "stolen",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -60,6 +62,7 @@ class Cpu:
         self.exact: tuple[int, int, int] | None = None
         self.pid = 0
         self.batched = -1
+        self.closed: tuple[int, int] | None = None
         self.freed = -1
         self.freed_at = -1
         self.late: list[tuple[int, int, bool]] = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kmemwidgets.sim.page_alloc import PageAllocator
 from kmemwidgets.sim.pcp import COSTLY_ORDER, list_index
 from kmemwidgets.sim.zone_lists import ZoneLists
@@ -20,11 +22,21 @@ class Interrupts:
     allocator : PageAllocator
     counts_preemption : bool
         The fourth latency flag tells how deep preemption was disabled.
+    held : collection of int
+        Rows of batches' last events after which the lists were still locked when an interrupt came; asked
+        where preemption is not counted, since nothing else tells.
+
+    Attributes
+    ----------
+    doubts : dict of int to int
+        Frames that an interrupt freed after a batch's last event, and the row of that, where nothing told.
     """
 
-    def __init__(self, allocator: PageAllocator, counts_preemption: bool) -> None:
+    def __init__(self, allocator: PageAllocator, counts_preemption: bool, held: Collection[int] = ()) -> None:
         self.allocator = allocator
         self.counts_preemption = counts_preemption
+        self.held = frozenset(held)
+        self.doubts: dict[int, int] = {}
         self.possible = allocator.rules.pcp.interruptible
 
     def lock_held(self, state: Cpu, flags: str) -> ZoneLists | None:
@@ -45,7 +57,15 @@ class Interrupts:
             return self.allocator.zone_of(pfn) if is_refill and near else None
         if state.drained and self.counts_preemption:
             return self.allocator.zone_of(state.drained[-1][0])
+        # The last page of a batch reaches its list, and the lock is dropped, after its event.
+        if state.closed is not None and (self.counts_preemption or state.closed[0] in self.held):
+            return self.allocator.zone_of(state.closed[1])
         return None
+
+    def doubt(self, state: Cpu, pfn: int) -> None:
+        """Note a frame that an interrupt frees to lists that may have been locked."""
+        if self.possible and not self.counts_preemption and state.closed is not None:
+            self.doubts[pfn] = state.closed[0]
 
     def beneath(self, state: Cpu, mine: int, order: int, mt: int, cpu: int) -> int:
         """Return what a list would have given before an interrupt freed pages to it; -1 if nothing."""

@@ -7,7 +7,7 @@ triggers that a kernel's request can't do without. Everything else in the trace 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from typing import Any
 
@@ -80,6 +80,8 @@ class PageReplay(Runs):
         For a trace from early boot.
     counts_preemption : bool
         CONFIG_PREEMPT_COUNT: the latency flags tell how deep preemption was disabled.
+    held : collection of int
+        After which batches an interrupt found the lists locked (`Interrupts`).
     """
 
     def __init__(
@@ -91,9 +93,10 @@ class PageReplay(Runs):
         triggers: bool = True,
         boot: BootStages | None = None,
         counts_preemption: bool = False,
+        held: Collection[int] = (),
     ) -> None:
         self.allocator = allocator
-        self.interrupts = Interrupts(allocator, counts_preemption)
+        self.interrupts = Interrupts(allocator, counts_preemption, held)
         self.triggers = triggers
         self.boot = boot
         self.kswapd = allocator.reclaim = Kswapd(allocator)
@@ -196,6 +199,8 @@ class PageReplay(Runs):
             state.bulk = []
         allocator = self.allocator
         interrupts = flags[2:3] in IN_INTERRUPT and pid == state.pid and state.batched >= 0
+        if flags[2:3] not in IN_INTERRUPT:
+            state.closed = None
         if not interrupts and (state.pending or state.bulk):
             self._settle(state, cpu)
         if pfn is None:
@@ -243,6 +248,9 @@ class PageReplay(Runs):
         allocator = self.allocator
         live = allocator.zone_of(pfn)
         predicted = f"pfn {mine:#x}"
+        if self.result.doubtful < 0:
+            doubts = self.interrupts.doubts
+            self.result.doubtful = doubts.get(pfn, doubts.get(mine, -1))
         if mine in state.fresh and self.interrupts.beneath(state, mine, order, mt, cpu) == pfn:
             # The allocation had its frame before the interrupt, and told of it after.
             self.result.inferred += 1
@@ -315,8 +323,10 @@ class PageReplay(Runs):
             state.fresh.append(pfn)
             if pid == state.pid and self._interrupt(state, cpu, flags, pfn, order):
                 return
-        elif state.fresh:
-            self._free_late(state, cpu)
+        else:
+            state.closed = None
+            if state.fresh:
+                self._free_late(state, cpu)
         if state.exact is not None:
             first, end, owner = state.exact
             if order == 0 and first < pfn < end and pid == owner:
@@ -355,6 +365,7 @@ class PageReplay(Runs):
                 return True
             self._settle(state, cpu)
         elif not state.pending and lock is None:
+            self.interrupts.doubt(state, pfn)
             return False
         if state.drain:
             self._compare(state, cpu)
@@ -394,6 +405,7 @@ class PageReplay(Runs):
             return
         state.freed = pfn
         state.batched = pfn if state.pending else -1
+        state.closed = None if state.pending else (self._row, pfn)
 
     def _holder(self, pfn: int) -> Cpu | None:
         """Find the cpu on which a frame was freed that has not reached the lists."""

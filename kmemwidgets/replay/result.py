@@ -59,6 +59,9 @@ class PageResult:
     allocs, refills, drains, steals : Tally
     inferred : int
         Misses explained by frames that the kernel took without an event.
+    doubtful : int
+        Row of the batch after which an interrupt freed the first frame that was missed, if nothing told
+        whether the lists were still locked; -1 if there is none.
     free_lists, pcp_lists, pageblocks : Tally or None
         Final state; None where none was recorded.
     misses : list of Miss
@@ -75,6 +78,7 @@ class PageResult:
     inferred: int = 0
     wrong_zone: int = 0
     triggers: int = 0
+    doubtful: int = -1
     free_lists: Tally | None = None
     pcp_lists: Tally | None = None
     pageblocks: Tally | None = None

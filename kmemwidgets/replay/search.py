@@ -1,4 +1,7 @@
-"""A starting value that no file shows: how often drains, or refills, had doubled before the trace.
+"""What no event shows: whether lists were locked, and how often drains, or refills, had doubled before the trace.
+
+An interrupt that comes right after a batch's last event finds the lists still locked, or no longer; where preemption
+is not counted, only the frames that are handed out later tell.
 
 5.14 to 6.6 double drains (free_factor). Every allocation from a cpu's lists halves that, so that zero is right for
 lists in use. Those of another node's zone may be freed to for long without an allocation. 6.7 and up double refills
@@ -57,6 +60,33 @@ def search_factors(
         best = found
         known[place] = factor
     return best, known
+
+
+def search_locked(
+    replay: Callable[[frozenset[int]], PageResult], first: PageResult
+) -> tuple[PageResult, frozenset[int]]:
+    """Seek the batches after which an interrupt found the lists still locked.
+
+    Parameters
+    ----------
+    replay : callable
+        Replays with the lists locked after the batches whose last events are in these rows.
+    first : PageResult
+        What a replay without any found.
+
+    Returns
+    -------
+    tuple
+        The best result, and the rows that it took.
+    """
+    best, held = first, frozenset[int]()
+    while len(held) < MOST and best.doubtful >= 0:
+        tried = held | {best.doubtful}
+        found = replay(tried)
+        if _agreement(found) <= _agreement(best):
+            break
+        best, held = found, tried
+    return best, held
 
 
 def _first_missed(result: PageResult, what: str) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from .extras import extra_keys
 from .find import find_trace
 from .pages import REPLAYED, PageReplay
 from .result import PageResult, Tally
-from .search import Place, search_factors
+from .search import Place, search_factors, search_locked
 from .start import load_lists, start_allocator
 
 #: Without these events nobody knows which frames are free.
@@ -173,27 +173,41 @@ def _reading_notes(rows: Scan, counts: Counter[str]) -> list[str]:
 
 
 def _replay_searching(capture: Capture, folder: str, raw: bytes) -> PageResult:
-    """Replay a trace's pages, again with other starting values where drains or refills tell of such."""
-    first = _replay(capture, folder, raw, triggers=True)
+    """Replay a trace's pages, again where misses tell of locked lists or of other starting values."""
+    first, held = search_locked(
+        lambda rows: _replay(capture, folder, raw, triggers=True, held=rows),
+        _replay(capture, folder, raw, triggers=True),
+    )
     allocator = start_allocator(capture, folder)
     what = DOUBLES.get(allocator.rules.pcp.scheme) if allocator else None
     tally = first.refills if what == "refill" else first.drains
     if allocator is None or what is None or tally.exact == tally.of or KSWAPD_WAKES in raw:
-        return first
+        return _tell_locked(first, held)
     places = [(at, cpu) for at, live in enumerate(allocator.zones) for cpu, pcp in enumerate(live.pcps) if pcp.count]
     best, known = search_factors(
-        lambda factors: _replay(capture, folder, raw, triggers=True, factors=factors), first, places, what
+        lambda factors: _replay(capture, folder, raw, triggers=True, factors=factors, held=held), first, places, what
     )
     for (at, cpu), factor in known.items():
         zone = allocator.zones[at].zone
         best.notes.append(
             f"node {zone.nid} {zone.name} cpu {cpu}: {what}s had doubled {factor} times before (searched)"
         )
-    return best
+    return _tell_locked(best, held)
+
+
+def _tell_locked(result: PageResult, held: Collection[int]) -> PageResult:
+    result.notes += [f"an interrupt after event {row} found per-CPU lists locked (searched)" for row in sorted(held)]
+    return result
 
 
 def _replay(
-    capture: Capture, folder: str, raw: bytes, *, triggers: bool, factors: Mapping[Place, int] = MappingProxyType({})
+    capture: Capture,
+    folder: str,
+    raw: bytes,
+    *,
+    triggers: bool,
+    factors: Mapping[Place, int] = MappingProxyType({}),
+    held: Collection[int] = (),
 ) -> PageResult:
     """Replay a trace's pages once, from zeroes where nothing else is known."""
     spec = capture.spec()
@@ -214,7 +228,7 @@ def _replay(
         names = (*names, *COMPACTION_EVENTS)
         mark_compound(allocator, capture, folder)
     counts = spec.option("CONFIG_PREEMPT_COUNT") == "y"
-    replay = kind(allocator, spec.kernel, pointer, triggers=triggers, boot=boot, counts_preemption=counts)
+    replay = kind(allocator, spec.kernel, pointer, triggers=triggers, boot=boot, counts_preemption=counts, held=held)
     result = replay.run(scan(raw, names, where=f"{capture.name}/{folder}"))
     after = load_lists(capture, f"{folder}/freelists.after")
     if after is not None:

@@ -76,6 +76,40 @@ def test_a_batch_holds_the_lists_until_its_end(counts: bool) -> None:
     assert d in {pfn for pfns in allocator.zones[0].free_area.lists().values() for pfn in pfns}
 
 
+def at_the_end_of_a_batch(flags: str, **more: Any) -> tuple[PageAllocator, PageResult, int]:
+    """Have an interrupt free a page right after the last event of a batch, and give that page out again at last."""
+    allocator = build()
+    a, b, d = in_use(allocator, 3)
+    rows = [free(a), free(b), batched(a), batched(b), free(d, flags=flags)]
+    rows += [row("mm_page_alloc", pfn, 0, 0, GFP) for pfn in (b, a)]
+    return allocator, run(allocator, rows, **more), d
+
+
+def test_a_batch_holds_the_lists_a_moment_beyond_its_last_event() -> None:
+    allocator, result, d = at_the_end_of_a_batch("..s2.", counts_preemption=True)
+    assert (result.allocs.exact, result.doubtful) == (2, -1)
+    assert d not in listed(allocator)
+    allocator, result, d = at_the_end_of_a_batch("..s1.", counts_preemption=True)
+    assert result.allocs.exact < 2
+
+
+def test_where_preemption_is_not_counted_the_frames_that_come_next_tell() -> None:
+    _, free_lists, _ = at_the_end_of_a_batch("..s..")
+    assert free_lists.allocs.exact < 2  # the predicted frame is the one that the interrupt freed
+    _, locked, _ = at_the_end_of_a_batch("..s..", held={4})
+    assert locked.allocs.exact == 2
+    assert free_lists.doubtful == 4
+
+
+def test_a_recorded_frame_that_an_interrupt_freed_in_doubt_tells_of_the_batch() -> None:
+    allocator = build()
+    a, b, c, d = in_use(allocator, 4)
+    rows = [free(a), free(b), batched(a), batched(b), free(c, flags="..s.."), free(d)]
+    # The list would give what was freed last; from the buddy lists another one came.
+    result = run(allocator, [*rows, row("mm_page_alloc", c, 0, 0, GFP)])
+    assert result.doubtful == 4
+
+
 def test_an_interrupt_between_two_batches_finds_the_lists_free() -> None:
     allocator = build()
     a, b, d = in_use(allocator, 3)

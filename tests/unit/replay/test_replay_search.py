@@ -12,7 +12,7 @@ from kmemwidgets.capture import Capture
 from kmemwidgets.records import parse_version
 from kmemwidgets.replay.pages import PageReplay
 from kmemwidgets.replay.result import PageResult
-from kmemwidgets.replay.search import Place, search_factors
+from kmemwidgets.replay.search import Place, search_factors, search_locked
 from kmemwidgets.replay.trace import _replay
 from kmemwidgets.sim.events import PCPU_DRAIN
 from kmemwidgets.sim.memmap import IN_USE, MemMap
@@ -99,3 +99,30 @@ def test_a_wrong_start_is_made_up_for() -> None:
         for lists in (result.free_lists, result.pcp_lists):
             assert lists is not None
             assert lists.exact == lists.of
+
+
+def test_locked_lists_are_sought_one_batch_after_the_other() -> None:
+    """Three batches are in doubt; after two of them the lists were locked."""
+    asked: list[frozenset[int]] = []
+
+    def replay(rows: frozenset[int]) -> PageResult:
+        asked.append(rows)
+        result = PageResult()
+        result.allocs.of = 10
+        result.allocs.exact = 5 + len(rows & {3, 8})
+        result.doubtful = next((row for row in (3, 8, 20) if row not in rows), -1)
+        return result
+
+    best, held = search_locked(replay, replay(frozenset()))
+    assert held == {3, 8}
+    assert best.allocs.exact == 7
+    assert asked == [frozenset(), {3}, {3, 8}, {3, 8, 20}]
+
+
+def test_without_a_doubt_nothing_is_sought() -> None:
+    first = PageResult()
+
+    def never(rows: frozenset[int]) -> PageResult:
+        raise AssertionError(rows)
+
+    assert search_locked(never, first) == (first, frozenset())
