@@ -132,7 +132,8 @@ async (source) => {
     const root = element("div", {});
     window.heard = [];
     window.draw = (...names) => fill(root, ...names.map((name) => element("button", {
-        text: name, style: "display: block; width: 90px; height: 30px", on: { click: () => heard.push(name) },
+        text: name, style: "display: block; width: 90px; height: 30px",
+        on: { click: () => heard.push(name), dblclick: () => heard.push(`${name} twice`) },
     })), null);
     document.body.replaceChildren(root);
     keepClicks(root, new AbortController().signal);
@@ -162,6 +163,20 @@ def test_a_click_counts_though_its_target_is_drawn_anew_under_it(page: Any) -> N
     # Others have come to its place: what was pressed is meant, not what is there when the finger goes up.
     assert click("new", "a") == ["a"]
     assert click("a", "b", far=30) == [], "a drag"
+
+
+def test_a_double_click_counts_though_its_target_is_drawn_anew_under_it(page: Any) -> None:
+    page.evaluate(DOM, (FRONT / "dom.js").read_text("utf-8"))
+    spot = page.locator("button").first.bounding_box()
+    page.mouse.move(spot["x"] + 20, spot["y"] + 15)
+    for redrawn in (False, True):
+        page.evaluate("() => { draw('a', 'b'); heard.length = 0; }")
+        for clicks in (1, 2):
+            page.mouse.down(click_count=clicks)
+            if redrawn and clicks == 2:
+                page.evaluate("() => draw('a', 'b')")
+            page.mouse.up(click_count=clicks)
+        assert page.evaluate("() => heard") == ["a", "a", "a twice"]
 
 
 def test_the_keyboard_stays_where_it_was_when_all_is_drawn_anew(page: Any) -> None:

@@ -52,19 +52,26 @@ export function keepClicks(root, signal) {
   const FAR = 4; // pixels; farther, and it is a drag
   let pressed = null;
   const press = (event) => {
-    pressed = event.button === 0 ? { path: event.composedPath(), x: event.clientX, y: event.clientY } : null;
+    pressed = event.button === 0 ? { path: event.composedPath(), x: event.clientX, y: event.clientY, count: 1 } : null;
+  };
+  const counted = (event) => {
+    if (pressed) pressed.count = event.detail;
   };
   const release = (event) => {
-    const { path = [], x, y } = pressed ?? {};
+    const { path = [], x, y, count } = pressed ?? {};
     pressed = null;
     if (!path.length || path[0].isConnected || Math.hypot(event.clientX - x, event.clientY - y) > FAR) return;
     const now = root.getRootNode().elementFromPoint(event.clientX, event.clientY);
     const same = now && root.contains(now) && now.isEqualNode(path[0]);
+    const about = { bubbles: true, cancelable: true, clientX: event.clientX, clientY: event.clientY, detail: count };
     for (const node of same ? [now] : [path[0], path.find((each) => each.isConnected)]) {
-      node.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true, clientX: event.clientX, clientY: event.clientY }));
+      node.dispatchEvent(new MouseEvent("click", about));
     }
+    // The second of two clicks is also a double click, on whatever stands there now.
+    if (count === 2) (now && root.contains(now) ? now : path[0]).dispatchEvent(new MouseEvent("dblclick", about));
   };
   root.addEventListener("pointerdown", press, { signal, capture: true });
+  root.addEventListener("mousedown", counted, { signal, capture: true });
   root.addEventListener("pointerup", release, { signal, capture: true });
 }
 
