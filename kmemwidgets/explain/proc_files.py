@@ -32,6 +32,7 @@ from kmemwidgets.records import (
     VmallocArea,
     VmStat,
     ZoneInfo,
+    format_list,
 )
 from kmemwidgets.sim import Machine
 from kmemwidgets.sim.rules import pick
@@ -80,8 +81,8 @@ def proc_files(machine: Machine) -> dict[str, str]:
         "proc/stat": "".join(f"cpu{cpu} 0 0 0 0 0 0 0 0 0 0\n" for cpu in (" ", *range(spec.cpus)))
         + "intr 0\nctxt 0\nbtime 0\nprocesses 0\nprocs_running 0\nprocs_blocked 0\nsoftirq 0\n",
         "proc/uptime": "0.00 0.00\n",
-        f"{NODES}/online": _ids([node.nid for node in shown.nodes]),
-        f"{NODES}/has_memory": _ids(sorted({zone.nid for zone in shown.zones if zone.present})),
+        f"{NODES}/online": format_list(node.nid for node in shown.nodes) + "\n",
+        f"{NODES}/has_memory": format_list({zone.nid for zone in shown.zones if zone.present}) + "\n",
     }
     if shown.vmalloc and pick(ProcRules, TABLE, spec.kernel).vmallocinfo:
         files["proc/vmallocinfo"] = vmallocinfo.format(_vmallocinfo(shown.vmalloc, spec))
@@ -99,17 +100,6 @@ def _vmallocinfo(areas: tuple[VmallocArea, ...], spec: MachineSpec) -> vmallocin
     digits = 16 if ARCHES[spec.arch].bits == 64 else 8
     rows = tuple(area if "+" in area.caller else replace(area, caller="") for area in areas)
     return vmallocinfo.VmallocInfo(rows, digits, 16 if spec.pae else digits)
-
-
-def _ids(numbers: list[int]) -> str:
-    """Write node or cpu numbers as sysfs does: ``0-3,8``."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in runs) + "\n"
 
 
 def _meminfo(shown: Snapshot, spec: MachineSpec) -> MemInfo:
@@ -204,5 +194,5 @@ def _node_files(node: NodeInfo, shown: Snapshot) -> dict[str, str]:
         f"{folder}/meminfo": node_meminfo.format(node_meminfo.NodeMeminfo(node.nid, values)),
         f"{folder}/numastat": numastat.format(numastat.NumaStat(node.numastat or dict.fromkeys(NUMASTAT, 0))),
         f"{folder}/distance": " ".join(map(str, node.distance)) + "\n",
-        f"{folder}/cpulist": _ids(list(node.cpus)),
+        f"{folder}/cpulist": format_list(node.cpus) + "\n",
     }

@@ -8,6 +8,7 @@ from .errors import BadInput
 from .events import TraceEvent
 from .frames import KPF, KPF_NAMES, FrameInfo, FrameTable, flag_names
 from .highmem import HighmemInfo, LocalMapping
+from .number_list import format_list
 from .page_walk import PageWalk, WalkStep
 from .slabs import OBJECT_STATES, SlabInfo, SlabObject
 from .snapshot import (
@@ -69,6 +70,7 @@ __all__ = [
     "ZoneInfo",
     "diff",
     "flag_names",
+    "format_list",
     "format_version",
     "parse_version",
 ]

@@ -6,7 +6,7 @@ the set of nodes allowed. The allocator then walks that node's zonelist.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .rules.mempolicy import (
@@ -265,53 +265,3 @@ class Mempolicy:
                     nid = weighted_il_node(policy.nodes, self.weights, offset)
                 return nid, None, nid
         return local, None, None
-
-
-@dataclass(slots=True)
-class NumaStat:
-    """A node's counters (/sys/devices/system/node/nodeN/numastat)."""
-
-    numa_hit: int = 0
-    numa_miss: int = 0
-    numa_foreign: int = 0
-    interleave_hit: int = 0
-    local_node: int = 0
-    other_node: int = 0
-
-
-def zone_statistics(
-    stats: Callable[[int], NumaStat],
-    *,
-    got: int,
-    preferred: int,
-    local: int,
-    pages: int = 1,
-    interleave: int | None = None,
-) -> None:
-    """Count pages that were handed out.
-
-    Source: mm/page_alloc.c zone_statistics; mm/mempolicy.c alloc_page_interleave.
-
-    Parameters
-    ----------
-    stats : callable
-        Of a node: its counters.
-    got, preferred, local : int
-        The node that the pages came from, of the first zone of the zonelist walked, and of the cpu.
-    pages : int
-        How many were counted together.
-    interleave : int or None
-        The node that interleaving chose.
-    """
-    mine = stats(got)
-    if got == preferred:
-        mine.numa_hit += pages
-    else:
-        mine.numa_miss += pages
-        stats(preferred).numa_foreign += pages
-    if got == local:
-        mine.local_node += pages
-    else:
-        mine.other_node += pages
-    if interleave == got:
-        mine.interleave_hit += pages

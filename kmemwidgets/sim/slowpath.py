@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
+from kmemwidgets.records import format_list
+
 from . import alloc_flags as af
 from .events import KSWAPD_WAKE, SLOWPATH
 from .gfp import (
@@ -190,7 +192,7 @@ def report(allocator: PageAllocator, gfp: int, order: int, comm: str = "kmem") -
     lines = [
         (
             f"{comm}: page allocation failure: order:{order}, mode:{gfp:#x}({names}), nodemask=(null),cpuset=/,"
-            f"mems_allowed={_ids(sorted({live.zone.nid for live in allocator.zones}))}"
+            f"mems_allowed={format_list({live.zone.nid for live in allocator.zones})}"
         ),
         "Mem-Info:",
     ]
@@ -222,14 +224,3 @@ def report(allocator: PageAllocator, gfp: int, order: int, comm: str = "kmem") -
     lines.append(f"{movable} pages HighMem/MovableOnly")
     lines.append(f"{present - sum(live.zone.managed for live in allocator.zones)} pages reserved")
     return "\n".join(lines)
-
-
-def _ids(numbers: Sequence[int]) -> str:
-    """Write numbers as the kernel lists them: ``0-3,8``."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ",".join(str(low) if low == high else f"{low}-{high}" for low, high in runs)

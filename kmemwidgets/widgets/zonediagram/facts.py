@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kmemwidgets.records import FrameTable, NodeInfo, Snapshot, ZoneInfo, format_version
+from kmemwidgets.records import FrameTable, NodeInfo, Snapshot, ZoneInfo, format_list, format_version
 from kmemwidgets.widgets._words import count, share, size
 from kmemwidgets.widgets.framemap.kinds import FLAG_KINDS, Kind, kinds_of
 
@@ -164,7 +164,7 @@ def summary_lines(snapshot: Snapshot) -> list[str]:
 def _node_line(node: NodeInfo, snapshot: Snapshot) -> str:
     parts = [f"node {node.nid}:"]
     if node.cpus:
-        parts.append(f"cpus {ranges(node.cpus)},")
+        parts.append(f"cpus {format_list(node.cpus)},")
     known = [pages for zone in snapshot.zones if zone.nid == node.nid and (pages := pages_in(zone)) is not None]
     parts.append(size(sum(known) * snapshot.page_size) if known else "size unknown")
     if len(node.distance) > 1:
@@ -173,17 +173,6 @@ def _node_line(node: NodeInfo, snapshot: Snapshot) -> str:
         parts[-1] += ";"
         parts.append(f"falling back to {', '.join(map(str, node.fallback[1:]))}")
     return " ".join(parts)
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Write 0, 1, 2, 5 as ``0-2,5``, as the kernel writes lists of cpus."""
-    runs: list[list[int]] = []
-    for number in sorted(numbers):
-        if runs and runs[-1][1] + 1 == number:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
 def diagram(snapshot: Snapshot) -> dict[str, Any]:
@@ -196,7 +185,7 @@ def diagram(snapshot: Snapshot) -> dict[str, Any]:
         "nodes": [
             {
                 "nid": node.nid,
-                "cpus": ranges(node.cpus),
+                "cpus": format_list(node.cpus),
                 "distance": list(node.distance),
                 "fallback": list(node.fallback or ()),
                 "says": _node_line(node, snapshot),

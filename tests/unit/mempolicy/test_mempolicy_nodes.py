@@ -1,8 +1,8 @@
-"""Which nodes a policy asks, by mode and kernel; counters of numastat."""
+"""Which nodes a policy asks, by mode and kernel."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -13,13 +13,11 @@ from kmemwidgets.sim.mempolicy import (
     MODE_NAMES,
     MemPolicy,
     Mempolicy,
-    NumaStat,
     TaskPolicy,
     Try,
     make_policy,
     offset_il_node,
     weighted_il_node,
-    zone_statistics,
 )
 from kmemwidgets.sim.rules import pick
 from kmemwidgets.sim.rules.mempolicy import (
@@ -166,26 +164,6 @@ def test_only_allowed_nodes_are_asked_for(mode, nodes, zone_index, offset, order
         if mode in (INTERLEAVE, WEIGHTED_INTERLEAVE, PREFERRED):
             assert entry.nid in nodes
         assert (entry.interleave_nid is not None) == (mode in (INTERLEAVE, WEIGHTED_INTERLEAVE))
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 3), st.integers(1, 9))))
-def test_counters_add_up(taken):
-    stats = defaultdict(NumaStat)
-    for got, preferred, local, pages in taken:
-        zone_statistics(stats.__getitem__, got=got, preferred=preferred, local=local, pages=pages)
-    for nid in range(4):
-        pages = sum(entry[3] for entry in taken if entry[0] == nid)
-        assert stats[nid].numa_hit + stats[nid].numa_miss == stats[nid].local_node + stats[nid].other_node == pages
-    assert sum(s.numa_miss for s in stats.values()) == sum(s.numa_foreign for s in stats.values())
-
-
-def test_counters_of_one_page():
-    stats = defaultdict(NumaStat)
-    zone_statistics(stats.__getitem__, got=0, preferred=1, local=0, interleave=1)
-    assert stats[0] == NumaStat(numa_miss=1, local_node=1)
-    assert stats[1] == NumaStat(numa_foreign=1)
-    zone_statistics(stats.__getitem__, got=1, preferred=1, local=0, interleave=1)
-    assert stats[1] == NumaStat(numa_hit=1, numa_foreign=1, other_node=1, interleave_hit=1)
 
 
 def test_every_mode_has_a_name():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kmemwidgets.records import KPF, BadInput, FrameTable, FreeArea, NodeInfo, PerCpuPages, Snapshot, ZoneInfo
 from kmemwidgets.widgets.zonediagram import ZoneDiagram
-from kmemwidgets.widgets.zonediagram.facts import PIECES, answers, diagram, ranges, summary_lines, uses, zone_names
+from kmemwidgets.widgets.zonediagram.facts import PIECES, answers, diagram, summary_lines, uses, zone_names
 from kmemwidgets.widgets.zonediagram.widget import _piece
 
 DMA = ZoneInfo(
@@ -109,10 +109,6 @@ def test_a_frame_lies_in_its_piece(spanned: int, data: st.DataObject) -> None:
     pieces = min(PIECES, spanned)
     piece = _piece(zone, 7 + offset)
     assert spanned * piece // pieces <= offset < spanned * (piece + 1) // pieces
-
-
-def test_ranges() -> None:
-    assert (ranges((0, 1, 2, 5)), ranges(()), ranges((3,))) == ("0-2,5", "", "3")
 
 
 def test_summary_and_picture_say_what_is_there() -> None:
