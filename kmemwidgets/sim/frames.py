@@ -132,15 +132,6 @@ class Frames:
                 self.codes[low:high] = bytes((HOLE,)) * (high - low)
         return _differences(before, bytes(self.codes[start:end]), start)
 
-    def histogram(self, start_pfn: int, pfns_per_bin: int, bins: int) -> list[tuple[int, ...]]:
-        """Count the frames of each code in equal parts of a range, for maps with more frames than pixels."""
-        counts = []
-        for number in range(bins):
-            low = start_pfn + number * pfns_per_bin
-            part = bytes(self.codes[low : min(low + pfns_per_bin, self.end_pfn)])
-            counts.append(tuple(part.count(code) for code in range(len(PALETTE))))
-        return counts
-
 
 def _differences(before: bytes, after: bytes, start: int) -> list[tuple[int, int]]:
     """Return where two pieces differ, in grains: first pfn, frames."""

@@ -444,11 +444,6 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
             self.page_alloc.marks_changed()
         return self._ages
 
-    def frame_histogram(self, start_pfn: int, pfns_per_bin: int, bins: int) -> list[tuple[int, ...]]:
-        """Count the frames of each code of `frame_table` in equal parts of a range."""
-        self._look()
-        return self._frames.histogram(start_pfn, pfns_per_bin, bins)
-
     def changes(self, since: int) -> Changes:
         """Return what changed after sequence number `since`."""
         self._look()
