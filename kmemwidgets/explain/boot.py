@@ -34,6 +34,8 @@ from .section import Figures, Section, Value
 
 #: Parts of the Memory: line that are sizes of the kernel image's sections.
 IMAGE_PARTS = ("kernel code", "rwdata", "rodata", "init", "bss")
+#: Part of the image that a kernel gives back before the first initcall (arch/x86/kernel/alternative.c).
+ALTERNATIVES = "SMP alternatives"
 _POLICY = re.compile(r"^Policy zone: (\w+)$")
 
 
@@ -45,14 +47,18 @@ class BootInputs:
     ----------
     memblock : MemblockLog
         What memblock=debug shows was asked of the early allocator; empty without it.
+    given_back_kb : int
+        The part of the image that alternative_instructions() gives back before the first initcall.
     """
 
     memblock: MemblockLog
+    given_back_kb: int = 0
 
 
 def read_inputs(capture: Capture, _spec: MachineSpec) -> BootInputs:
-    """Read the early allocator's calls."""
-    return BootInputs(read_log(_log(capture).lines))
+    """Read the early allocator's calls, and what the image gave back at once."""
+    log = _log(capture)
+    return BootInputs(read_log(log.lines), sum(row.kb for row in log.freeing if row.name == ALTERNATIVES))
 
 
 def _log(capture: Capture) -> dmesg.BootLog:
@@ -159,8 +165,10 @@ def _memory_line(
     limit = lowmem_end(spec, memory[0].start_pfn, memory[-1].end_pfn)
     memblock, _places = replay(inputs.memblock, spec.page_size, limit * spec.page_size, memory)
     free = memblock.free_pfn_ranges()
-    values["Memory: reserved"] = kb * (physical - sum(end - start for start, end, _nid in free) - cma)
-    if not rules_for(spec).memory_line_late:
+    reserved = kb * (physical - sum(end - start for start, end, _nid in free) - cma)
+    late = rules_for(spec).memory_line_late
+    values["Memory: reserved"] = reserved - inputs.given_back_kb if late else reserved
+    if not late:
         cut = {nid: first_deferred(spec, memory, spans, nid) for nid in {entry.nid for entry in memory}}
         early = sum(max(min(end, cut[nid]) - start, 0) for start, end, nid in free)
         values["Memory: available"] = kb * (early - vmalloc_tables(spec))

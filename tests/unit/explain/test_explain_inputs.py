@@ -293,3 +293,13 @@ def test_what_the_kernel_refuses_changes_nothing() -> None:
     spec = spec_of()
     refused = inputs(spec, sysctls={"watermark_scale_factor": "5000", "percpu_pagelist_high_fraction": "3"})
     assert predict_watermarks(spec, refused) == predict_watermarks(spec, inputs(spec))
+
+
+@pytest.mark.parametrize(("kernel", "less"), [("6.1", 0), ("6.12", 40)])
+def test_a_memory_line_that_comes_late_no_longer_counts_what_the_image_gave_back(kernel: str, less: int) -> None:
+    spec = spec_of(kernel=kernel)
+    log = MemblockLog(((0, 1 << 30, 0),), ((0, MIB), (16 * MIB, 64 * MIB)), ())
+    reserved = [predict_boot(spec, BootInputs(log, kb))["Memory: reserved"] for kb in (0, 40)]
+    assert isinstance(reserved[0], int)
+    assert isinstance(reserved[1], int)
+    assert reserved[0] - reserved[1] == less
