@@ -7,22 +7,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LocalMapping:
-    """A mapping for a moment (kmap_local; kmap_atomic before 5.11).
+    """A mapping for a moment (kmap_local, kmap_atomic).
 
     Attributes
     ----------
     owner : int
         The task it belongs to, or the cpu where mappings are the cpu's.
     slot : int
-        Its place on the owner's stack.
+        Its number among the cpu's slots.
     pfn : int
     address : int
+    name : str
+        The kind of user that the slot is for (2.4, 2.6.11), such as "KM_USER0".
+    cpu : int
+        Whose slot it is.
+    state : str
+        "used"; "left": given up, but the slot still maps the page (2.4, 2.6.11); "out": taken out of the page table
+        while another task runs.
     """
 
     owner: int
     slot: int
     pfn: int
     address: int
+    name: str = ""
+    cpu: int = 0
+    state: str = "used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,12 @@ class HighmemInfo:
     local : tuple of LocalMapping
     areas : tuple of (int, tuple of int)
         Start of each area of vmalloc that has pages, and the frames it maps, one after the other.
+    km_types : tuple of str
+        The kinds of users that have slots of their own; empty where slots are a stack.
+    cpu_slots : int
+        Slots for mappings for a moment that each cpu has.
+    local_flushes : int
+        Pages that a cpu flushed from its own TLB for them.
     """
 
     page_offset: int
@@ -68,3 +84,6 @@ class HighmemInfo:
     of_task: bool
     local: tuple[LocalMapping, ...]
     areas: tuple[tuple[int, tuple[int, ...]], ...]
+    km_types: tuple[str, ...] = ()
+    cpu_slots: int = 0
+    local_flushes: int = 0

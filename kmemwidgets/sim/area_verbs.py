@@ -86,15 +86,6 @@ class AreaVerbs:
         """Give the kernel stack of a dead task back; the cpu keeps two."""
         self._do_with_objects("free_thread_stack", address, cpu)
 
-    def kmap_atomic(self, pfn: int, cpu: int = 0, task: int = 0) -> int:
-        """Give a page of high memory an address for a moment, and forbid the task to sleep until `kunmap_atomic`."""
-        address: int = self._do("kmap_local", int(pfn), cpu, task)
-        return address
-
-    def kunmap_atomic(self, address: int, cpu: int = 0, task: int = 0) -> None:
-        """Give the newest such mapping up."""
-        self._do("kunmap_local", address, cpu, task)
-
     # Conversions
 
     @property

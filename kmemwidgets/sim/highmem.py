@@ -1,7 +1,7 @@
 """High memory: frames beyond the direct map of a 32-bit kernel, and the three ways to reach them (mm/highmem.c).
 
 kmap gives a page an address that all cpus see until somebody needs it for another page; kmap_atomic and
-kmap_local give it one of a few addresses of a cpu for a moment; and a user's page table can map it like any other.
+kmap_local give it one of a few addresses of a cpu for a moment (`kmap_local`); and vmalloc can map it for good.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from kmemwidgets.records import HighmemInfo, LocalMapping, MachineSpec
+from kmemwidgets.records import BadInput, HighmemInfo, MachineSpec, format_version
 
 from .errors import KernelBug
+from .kmap_local import USUAL_TYPE, LocalMappings
 from .rules import pick
 from .rules.highmem import TABLE, HighmemRules
-from .rules.layout import has_highmem, page_offset_32, rules_for
+from .rules.layout import debugs_kmap, has_highmem, page_offset_32, rules_for
 
 PAGE = 4096
 #: CONFIG_PAGE_OFFSET of each way to split 4 GiB between user space and kernel (arch/x86/Kconfig, VMSPLIT_*).
@@ -62,14 +63,14 @@ class Highmem:
         Slot that was given last (last_pkmap_nr).
     flushes : int
         How often slots were taken back and the TLBs flushed.
-    stacks : dict of int to list of (int, int)
-        Short-lived mappings, the newest last: slot in the cpu's part of the fixmap and frame; by cpu, or by task where
-        they belong to it.
+    local : LocalMappings
+        The mappings for a moment.
     """
 
     def __init__(self, spec: MachineSpec, max_low_pfn: int | None = None) -> None:
         if not has_highmem(spec):
             raise ValueError("this kernel is built without high memory")
+        self._kernel = spec.kernel
         self.rules = pick(HighmemRules, TABLE, spec.kernel)
         self._splits = tuple((split.name, split.lowmem) for split in splits(spec))
         layout = rules_for(spec)
@@ -77,15 +78,17 @@ class Highmem:
         self.page_offset = page_offset_32(spec)
         low = layout.x86_32_lowmem(spec, self.page_offset) // PAGE
         self.max_low_pfn = low if max_low_pfn is None else max_low_pfn
-        self.kmap_slots = layout.kmap_slots
+        self.kmap_slots = layout.kmap_slots(debugs_kmap(spec))
         self.areas = layout.x86_32_areas(spec)
+        # CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP: low pages are mapped like high ones, so that mistakes show on any machine.
+        self._forced = spec.option("CONFIG_DEBUG_KMAP_LOCAL_FORCE_MAP") == "y" and self.rules.slots_of_task
         self.pkmap_base = self.areas.pkmap_base
         slots = self.rules.pkmap_slots(spec.pae)
         self.pkmap_count = [0] * slots
         self.pkmap_pfn = [-1] * slots
         self.last = 0
         self.flushes = 0
-        self.stacks: dict[int, list[tuple[int, int]]] = {}
+        self.local = LocalMappings(self.rules, self.kmap_slots, debugs_kmap(spec), self._local_address)
 
     def page_address(self, pfn: int) -> int:
         """Return a page's address: the direct map's, or kmap's while it has one; 0 for none."""
@@ -153,52 +156,87 @@ class Highmem:
     # --- kmap_atomic and kmap_local ---------------------------------------------------------------
 
     def kmap_local(self, pfn: int, cpu: int = 0, task: int = 0) -> int:
-        """Give a page an address of this cpu for a moment (kmap_atomic before 5.11).
+        """Give a page an address of this cpu for a moment; the task may be preempted meanwhile.
 
         Raises
         ------
         KernelBug
             Where all slots are taken.
+        BadInput
+            Before 5.11.
         """
-        if pfn < self.max_low_pfn:
+        self._need_local("kmap_local")
+        if pfn < self.max_low_pfn and not self._forced:
             return self.page_offset + pfn * PAGE
-        stack = self.stacks.setdefault(self._owner(cpu, task), [])
-        if len(stack) >= self.kmap_slots:
-            raise KernelBug("kernel BUG at mm/highmem.c! no slot left for a short-lived mapping")
-        stack.append((len(stack), pfn))
-        return self.local_address(len(stack) - 1, cpu)
-
-    def local_address(self, slot: int, cpu: int) -> int:
-        """Return the address of a cpu's slot for short-lived mappings."""
-        return self.fix_to_virt(self.areas.kmap_begin + slot + self.kmap_slots * cpu)
-
-    def fix_to_virt(self, slot: int) -> int:
-        """Return the address of a slot of the fixmap; they grow downward (__fix_to_virt)."""
-        return self.areas.fixaddr_top - slot * PAGE
+        return self.local.map(pfn, cpu, task, atomic=False)
 
     def kunmap_local(self, address: int, cpu: int = 0, task: int = 0) -> None:
-        """Give the newest short-lived mapping up; they must go in reverse order (kunmap_local_indexed).
+        """Give the newest short-lived mapping up; they must go in reverse order.
 
         Raises
         ------
         KernelBug
             For another one; nothing has changed then.
         """
-        if self.page_offset <= address < self.page_offset + self.max_low_pfn * PAGE:
-            return
-        stack = self.stacks.get(self._owner(cpu, task), [])
-        if not stack or self.local_address(stack[-1][0], cpu) != address & -PAGE:
-            raise KernelBug(f"WARNING: at mm/highmem.c kunmap_local_indexed: {address:#x} is not the newest mapping")
-        stack.pop()
+        self._need_local("kunmap_local")
+        if not self._is_low(address):
+            self.local.unmap(address & -PAGE, cpu, task, atomic=False)
 
-    def _owner(self, cpu: int, task: int) -> int:
-        return task if self.rules.slots_of_task else cpu
+    def kmap_atomic(self, pfn: int, cpu: int = 0, task: int = 0, km_type: str = "") -> int:
+        """Give a page an address of this cpu for a moment, in which the task can't sleep.
+
+        Raises
+        ------
+        KernelBug
+            Where all slots are taken, or the one of this kind of user is and the kernel looks.
+        """
+        kind = self._type(km_type)
+        if pfn < self.max_low_pfn and not self._forced:
+            self.local.pin(cpu, task, atomic=True)
+            return self.page_offset + pfn * PAGE
+        return self.local.map(pfn, cpu, task, km_type=kind, atomic=True)
+
+    def kunmap_atomic(self, address: int, cpu: int = 0, task: int = 0, km_type: str = "") -> None:
+        """Undo kmap_atomic.
+
+        Raises
+        ------
+        KernelBug
+            For a mapping that is not there, or not the newest, where the kernel looks; nothing has changed then.
+        """
+        kind = self._type(km_type)
+        if self._is_low(address):
+            self.local.unpin(cpu)
+        else:
+            self.local.unmap(address & -PAGE, cpu, task, km_type=kind, atomic=True)
+
+    def _need_local(self, name: str) -> None:
+        if not self.rules.slots_of_task:
+            raise BadInput(f"Linux {format_version(self._kernel)} has no {name}", todo="take kmap_atomic")
+
+    def _type(self, km_type: str) -> str:
+        """Return the kind of user that kmap_atomic is for; kernels with stacks don't ask."""
+        if self.rules.km_types:
+            return km_type or USUAL_TYPE
+        if km_type:
+            raise ValueError(f"Linux {format_version(self._kernel)} has no {km_type}: its slots are a stack")
+        return ""
+
+    def _is_low(self, address: int) -> bool:
+        return self.page_offset <= address < self.page_offset + self.max_low_pfn * PAGE
+
+    def _local_address(self, slot: int) -> int:
+        """Return the address of a slot for short-lived mappings, those of cpu 1 behind those of cpu 0."""
+        return self.fix_to_virt(self.areas.kmap_begin + slot)
+
+    def fix_to_virt(self, slot: int) -> int:
+        """Return the address of a slot of the fixmap; they grow downward (__fix_to_virt)."""
+        return self.areas.fixaddr_top - slot * PAGE
 
     # --- looking and keeping ------------------------------------------------------------------------
 
     def info(self, areas: tuple[tuple[int, tuple[int, ...]], ...] = ()) -> HighmemInfo:
         """Return the state for somebody who looks; `areas` are vmalloc's."""
-        of_task = self.rules.slots_of_task
         return HighmemInfo(
             page_offset=self.page_offset,
             max_low_pfn=self.max_low_pfn,
@@ -208,24 +246,21 @@ class Highmem:
             pkmap_pfn=tuple(self.pkmap_pfn),
             last=self.last,
             flushes=self.flushes,
-            local_slots=self.kmap_slots,
-            of_task=of_task,
-            # A task's mappings are shown where they are while it runs on cpu 0.
-            local=tuple(
-                LocalMapping(owner, slot, pfn, self.local_address(slot, 0 if of_task else owner))
-                for owner, stack in sorted(self.stacks.items())
-                for slot, pfn in stack
-            ),
+            local_slots=self.local.most,
+            of_task=self.rules.slots_of_task,
+            local=self.local.mappings(),
+            km_types=self.rules.km_types,
+            local_flushes=self.local.flushes,
+            cpu_slots=self.kmap_slots,
             areas=areas,
         )
 
     def save(self) -> tuple[Any, ...]:
         """Return the state as plain tuples."""
-        stacks = tuple((owner, tuple(stack)) for owner, stack in self.stacks.items())
-        return (tuple(self.pkmap_count), tuple(self.pkmap_pfn), self.last, self.flushes, stacks)
+        return (tuple(self.pkmap_count), tuple(self.pkmap_pfn), self.last, self.flushes, self.local.save())
 
     def load(self, saved: tuple[Any, ...]) -> None:
         """Go back to what `save` returned."""
-        counts, pfns, self.last, self.flushes, stacks = saved
+        counts, pfns, self.last, self.flushes, local = saved
         self.pkmap_count, self.pkmap_pfn = list(counts), list(pfns)
-        self.stacks = {owner: list(stack) for owner, stack in stacks}
+        self.local.load(local)

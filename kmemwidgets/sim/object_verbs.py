@@ -188,13 +188,38 @@ class ObjectVerbs:
         self._do("kunmap", int(pfn))
 
     def kmap_local(self, pfn: int, cpu: int = 0, task: int = 0) -> int:
-        """Give a page of high memory an address for a moment (kmap_atomic before 5.11)."""
+        """Give a page of high memory an address for a moment (5.11 and later).
+
+        Parameters
+        ----------
+        pfn : int
+        cpu : int
+            Whose slot is taken: the task stays there until it has given all its mappings up.
+        task : int
+            Who asks. Another one may come on the same cpu meanwhile; it finds the slots empty.
+        """
         address: int = self._do("kmap_local", int(pfn), cpu, task)
         return address
 
     def kunmap_local(self, address: int, cpu: int = 0, task: int = 0) -> None:
-        """Give the newest such mapping up."""
+        """Give the task's newest such mapping up."""
         self._do("kunmap_local", address, cpu, task)
+
+    def kmap_atomic(self, pfn: int, cpu: int = 0, task: int = 0, km_type: str = "") -> int:
+        """Give a page an address for a moment, and forbid the cpu to run another task until `kunmap_atomic`.
+
+        Parameters
+        ----------
+        pfn, cpu, task : int
+        km_type : str
+            2.4 and 2.6.11: the kind of user, which chooses the slot; "KM_USER0" if not given.
+        """
+        address: int = self._do("kmap_atomic", int(pfn), cpu, task, *((km_type,) if km_type else ()))
+        return address
+
+    def kunmap_atomic(self, address: int, cpu: int = 0, task: int = 0, km_type: str = "") -> None:
+        """Give what kmap_atomic gave up: the newest where slots are a stack, else that of the kind of user."""
+        self._do("kunmap_atomic", address, cpu, task, *((km_type,) if km_type else ()))
 
     def highmem(self) -> HighmemInfo | None:
         """Return how high memory is reached just now; None where every page has an address of its own."""

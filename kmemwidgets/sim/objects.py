@@ -7,6 +7,7 @@ arguments are plain, as a log of commands needs them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,7 +44,7 @@ COMMANDS = frozenset(
     {
         "kmem_cache_init", "kmem_cache_create", "kmem_cache_destroy", "kmem_cache_alloc", "kmem_cache_free",
         "kmem_cache_shrink", "kmalloc", "kfree", "write_memory",
-        "kmap", "kunmap", "kmap_local", "kunmap_local",
+        "kmap", "kunmap", "kmap_local", "kunmap_local", "kmap_atomic", "kunmap_atomic",
     }
 ) | AREA_COMMANDS | INTERFACE_COMMANDS | POOL_COMMANDS  # fmt: skip
 
@@ -196,6 +197,16 @@ class KernelObjects:
         if self.high:
             self.high.kunmap_local(address, cpu, task)
 
+    def kmap_atomic(self, pfn: int, cpu: int = 0, task: int = 0, km_type: str = "") -> int:
+        """Give a page an address for a moment, in which the task can't sleep."""
+        self._check_frame(pfn)
+        return self.high.kmap_atomic(pfn, cpu, task, km_type) if self.high else self._direct_address(pfn)
+
+    def kunmap_atomic(self, address: int, cpu: int = 0, task: int = 0, km_type: str = "") -> None:
+        """Give up what `kmap_atomic` gave."""
+        if self.high:
+            self.high.kunmap_atomic(address, cpu, task, km_type)
+
     # Looking
 
     def highmem(self) -> HighmemInfo | None:
@@ -210,6 +221,14 @@ class KernelObjects:
     def caches(self) -> tuple[SlabCacheInfo, ...] | None:
         """Return all caches in the order of /proc/slabinfo, None before `kmem_cache_init`."""
         return tuple(self._allocator.caches()) if self.up else None
+
+    def node_page_state(self) -> dict[str, int]:
+        """Return the pages of slabs, reclaimable and not; nothing before `kmem_cache_init`."""
+        counts: Counter[str] = Counter()
+        for cache in self.caches() or ():
+            kind = "slab_reclaimable" if "reclaim_account" in cache.flags else "slab_unreclaimable"
+            counts[kind] += (cache.slabs or 0) << (cache.order or 0)
+        return dict(counts)
 
     def areas(self) -> tuple[VmallocArea, ...] | None:
         """Return all areas, freed but unpurged ones last; None before `kmem_cache_init`."""

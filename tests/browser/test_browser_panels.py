@@ -126,6 +126,7 @@ PANELS = {
         ("wrap", "w", "h.info.flushes", "1"),
         ("map_local", "l", "len(h.info.local)", "1"),
         ("unmap_local", "Shift+L", "len(h.info.local)", "0"),
+        ("next_type", "t", "h.km_type", "''"),
         ("allocate", "v", "len(h.info.areas)", "1"),
         ("free", "Shift+V", "len(h.info.areas)", "0"),
         ("undo", "u", "len(h.info.areas)", "1"),

@@ -37,14 +37,27 @@ def nr_cpus_of(spec: MachineSpec, several: int) -> int:
     return int(known) if known else 1 if spec.cpus == 1 else several
 
 
+def debugs_kmap(spec: MachineSpec) -> bool:
+    """Tell whether a kernel is built to find mistakes with short-lived mappings."""
+    return any(spec.option(f"CONFIG_DEBUG_{name}") == "y" for name in ("HIGHMEM", "KMAP_LOCAL"))
+
+
+def _kmap_slots(spec: MachineSpec) -> int:
+    return rules_for(spec).kmap_slots(debugs_kmap(spec))
+
+
 def areas_24(spec: MachineSpec) -> x86_32.FixedAreas:
     """2.4: see `x86_32.fixed_areas_24`."""
-    return x86_32.fixed_areas_24(nr_cpus=nr_cpus_of(spec, 32), pae=spec.pae, highmem=has_highmem(spec))
+    return x86_32.fixed_areas_24(
+        nr_cpus=nr_cpus_of(spec, 32), pae=spec.pae, highmem=has_highmem(spec), kmap_slots=_kmap_slots(spec)
+    )
 
 
 def areas_26(spec: MachineSpec) -> x86_32.FixedAreas:
     """2.6.11: see `x86_32.fixed_areas_26`."""
-    return x86_32.fixed_areas_26(nr_cpus=nr_cpus_of(spec, 8), pae=spec.pae, highmem=has_highmem(spec))
+    return x86_32.fixed_areas_26(
+        nr_cpus=nr_cpus_of(spec, 8), pae=spec.pae, highmem=has_highmem(spec), kmap_slots=_kmap_slots(spec)
+    )
 
 
 def areas_from_the_top(spec: MachineSpec) -> x86_32.FixedAreas:
@@ -53,7 +66,7 @@ def areas_from_the_top(spec: MachineSpec) -> x86_32.FixedAreas:
         nr_cpus=int(spec.option("CONFIG_NR_CPUS") or 8),
         pae=spec.pae,
         highmem=has_highmem(spec),
-        kmap_slots=rules_for(spec).kmap_slots,
+        kmap_slots=_kmap_slots(spec),
     )
 
 
@@ -100,8 +113,8 @@ class LayoutRules:
     ----------
     x86_32_lowmem : function
         ``(spec, page offset) -> bytes of low memory``.
-    kmap_slots : int
-        x86-32: short-lived mappings per cpu.
+    kmap_slots : function
+        ``debugged -> slots`` of each cpu for short-lived mappings on x86-32.
     x86_32_areas : function
         ``spec -> areas`` at the top of x86-32's space.
     x86_32_vmalloc_start : function
@@ -115,7 +128,7 @@ class LayoutRules:
     """
 
     x86_32_lowmem: Callable[[MachineSpec, int], int]
-    kmap_slots: int
+    kmap_slots: Callable[[bool], int]
     x86_32_areas: Callable[[MachineSpec], x86_32.FixedAreas]
     x86_32_vmalloc_start: Callable[[int], int]
     x86_64_space: Callable[[MachineSpec, int], AddressSpace]
@@ -134,10 +147,15 @@ TABLE: tuple[Rule, ...] = (
     Rule("x86_32_lowmem", (2, 6), lowmem_but_vmalloc,
          "Low memory is 1 GiB less what vmalloc= reserves: 128 MiB if it says nothing.",
          "include/asm-i386/page.h MAXMEM; arch/i386/kernel/setup.c", ("source",)),
-    Rule("kmap_slots", _EARLIEST, 8, "8 kmap_atomic slots a cpu.", "include/asm-i386/kmap_types.h", ("source",)),
-    Rule("kmap_slots", (2, 6), 13, "13 kmap_atomic slots a cpu.", "include/asm-i386/kmap_types.h", ("source",)),
-    Rule("kmap_slots", (5, 6), 20, "20 kmap_atomic slots a cpu.", "include/asm-generic/kmap_types.h", ("source",)),
-    Rule("kmap_slots", (5, 11), 16, "16 kmap_local slots a cpu.", "include/asm-generic/kmap_size.h",
+    Rule("kmap_slots", _EARLIEST, lambda _debugged: 8, "8 kmap_atomic slots a cpu.",
+         "include/asm-i386/kmap_types.h KM_TYPE_NR", ("source",)),
+    Rule("kmap_slots", (2, 6), lambda debugged: 27 if debugged else 13,
+         "13 kmap_atomic slots a cpu; 27 with an empty one around each for debugging.",
+         "include/asm-i386/kmap_types.h KM_TYPE_NR", ("source",)),
+    Rule("kmap_slots", (5, 6), lambda debugged: 41 if debugged else 20,
+         "20 kmap_atomic slots a cpu; 41 for debugging.", "include/asm-generic/kmap_types.h KM_TYPE_NR", ("source",)),
+    Rule("kmap_slots", (5, 11), lambda debugged: 33 if debugged else 16,
+         "16 kmap_local slots a cpu; 33 for debugging.", "include/asm-generic/kmap_size.h KM_MAX_IDX",
          ("recording:6.1",)),
     Rule("x86_32_areas", _EARLIEST, areas_24, "kmap's slots are at 0xfe000000, vmalloc ends below them.",
          "include/asm-i386/highmem.h, fixmap.h", ("source",)),

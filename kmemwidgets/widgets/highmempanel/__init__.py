@@ -30,6 +30,8 @@ GESTURES = (
     Gesture("map_local", "Map the picked frame for a moment", "button kmap_local", ("l",), "kmap_local", "kmap_local"),
     Gesture("unmap_local", "Give the moment's mapping of the picked frame up", "button kunmap_local", ("L",),
             "kunmap_local", "kunmap_local"),
+    Gesture("next_type", "Take the next kind of slot for kmap_atomic (2.4, 2.6.11)", "click its slot", ("t",),
+            "next_type"),
     Gesture("allocate", "vmalloc a page, and pick its frame", "button vmalloc", ("v",), "vmalloc", "vmalloc"),
     Gesture("free", "vfree the area that maps the picked frame", "button vfree", ("V",), "vfree", "vfree"),
     UNDO,
@@ -57,6 +59,8 @@ class HighmemPanel(KmemWidget):
     ----------
     pfn : int
         The frame that is picked.
+    km_type : str
+        2.4 and 2.6.11: the kind of user that kmap_atomic is taken for, which chooses the slot; empty elsewhere.
     """
 
     NAME: ClassVar[str] = "highmempanel"
@@ -67,6 +71,7 @@ class HighmemPanel(KmemWidget):
     _css = styles(__file__)
 
     pfn = traitlets.Int(0, min=0, help="the frame that is picked").tag(sync=True)
+    km_type = traitlets.Unicode("", help="the kind of slot that kmap_atomic takes").tag(sync=True)
 
     def __init__(self, source: object, /, *, pfn: int | None = None, **options: Any) -> None:
         super().__init__(source, **options)
@@ -79,6 +84,18 @@ class HighmemPanel(KmemWidget):
         self._ram = ram
         self._windows = windows_of(self.snapshot)
         self.pfn = self._ram.first_high if pfn is None else self._checked(pfn)
+        self.km_type = "KM_USER0" if self._types else ""
+
+    @property
+    def _types(self) -> tuple[str, ...]:
+        return self.info.km_types if self.info else ()
+
+    @traitlets.validate("km_type")
+    def _known_type(self, proposal: Any) -> str:
+        asked: str = proposal["value"]
+        if asked not in (self._types or ("",)):
+            raise ValueError(f"no {asked}; there are {', '.join(self._types) or 'no kinds of slots'}")
+        return asked
 
     @property
     def info(self) -> HighmemInfo | None:
@@ -126,15 +143,27 @@ class HighmemPanel(KmemWidget):
         return taken
 
     def kmap_local(self) -> int:
-        """Map the picked frame for a moment, and return its address."""
-        return int(self.source.verbs["kmap_local"](self.pfn))
+        """Map the picked frame for a moment, and return its address (kmap_atomic before 5.11)."""
+        if self._local_name == "kmap_local":
+            return int(self.source.verbs["kmap_local"](self.pfn))
+        return int(self.source.verbs["kmap_atomic"](self.pfn, km_type=self.km_type))
 
     def kunmap_local(self) -> None:
-        """Give the picked frame's mapping for a moment up; only the newest one may go."""
-        mapped = [each.address for each in self._live().local if each.pfn == self.pfn]
+        """Give the picked frame's mapping for a moment up; only the newest one of a stack may go."""
+        mapped = [each for each in self._live().local if each.pfn == self.pfn and each.state == "used"]
         if not mapped:
             raise ValueError(text("highmempanel.notlocal"))
-        self.source.verbs["kunmap_local"](mapped[-1])
+        given = mapped[-1]
+        if self._local_name == "kmap_local":
+            self.source.verbs["kunmap_local"](given.address)
+        else:
+            self.source.verbs["kunmap_atomic"](given.address, km_type=given.name)
+
+    def next_type(self) -> str:
+        """Take the next kind of slot for kmap_atomic, and return it; nothing where slots are a stack."""
+        if self._types:
+            self.km_type = self._types[(self._types.index(self.km_type) + 1) % len(self._types)]
+        return self.km_type
 
     def vmalloc(self) -> int | None:
         """Allocate a page in vmalloc's window, pick its frame, and return its address."""
@@ -184,7 +213,7 @@ class HighmemPanel(KmemWidget):
         slots = f"{used} of {count(len(info.pkmap_count))} slots in use, {unused} unused but not flushed"
         lines += [
             f"  kmap: {slots}, slot {info.last} given last, flushed {info.flushes} times",
-            f"  {self._local_name}: {len(info.local)} of {info.local_slots} slots in use",
+            f"  {self._local_name}: {_local_words(info)}",
             f"  vmalloc: {count(sum(len(pfns) for _, pfns in info.areas))} pages in {len(info.areas)} areas",
         ]
         lines.append(f"  picked: pfn {self.pfn:#x}, " + ("; ".join(map(str, self.ways())) or "no address just now"))
@@ -211,6 +240,20 @@ class HighmemPanel(KmemWidget):
         return pfn
 
 
+def _local_words(info: HighmemInfo) -> str:
+    """Say how the slots for mappings for a moment are used."""
+    used = [each for each in info.local if each.state == "used"]
+    names = f" ({', '.join(each.name for each in used)})" if info.km_types and used else ""
+    others = [
+        f"{sum(1 for each in info.local if each.state == state)} {words}"
+        for state, words in (("left", "given up but still mapped"), ("out", "taken out while another task runs"))
+        if any(each.state == state for each in info.local)
+    ]
+    whose = "task" if info.of_task else "cpu"
+    words = f"{len(used)} slots in use{names}, a {whose} may have {info.local_slots}"
+    return "; ".join([words, *others, f"{info.local_flushes} pages flushed"])
+
+
 def _live_row(info: HighmemInfo) -> dict[str, Any]:
     return {
         "base": hex(info.pkmap_base),
@@ -220,7 +263,10 @@ def _live_row(info: HighmemInfo) -> dict[str, Any]:
         "flushes": info.flushes,
         "local_slots": info.local_slots,
         "of_task": info.of_task,
-        "local": [[each.owner, each.slot, each.pfn, hex(each.address)] for each in info.local],
+        "local": [[each.owner, each.slot, each.pfn, hex(each.address), each.cpu, each.state] for each in info.local],
+        "types": list(info.km_types),
+        "cpu_slots": info.cpu_slots,
+        "local_flushes": info.local_flushes,
         "areas": [[hex(start), list(pfns[:64]), len(pfns)] for start, pfns in info.areas],
         "splits": [[name, size(bytes_), bytes_ == _shown_lowmem(info)] for name, bytes_ in info.lowmem],
     }

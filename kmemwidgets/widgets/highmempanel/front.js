@@ -43,6 +43,7 @@ function openView({ model, el, signal, wire, focus }) {
     first: () => pick(data?.first),
     last: () => pick(data?.end - 1),
     type: () => field.focus(),
+    next_type: () => ask(model, "next_type"),
   };
   for (const [, gestures] of WAYS) for (const [gesture] of gestures) handlers[gesture] = () => ask(model, gesture);
   const shell = openShell({ model, el, signal, handlers });
@@ -92,6 +93,10 @@ function openView({ model, el, signal, wire, focus }) {
     const slot = [...slots.children].indexOf(event.target);
     if (slot >= 0 && data.live.pfns[slot] >= 0) pick(data.live.pfns[slot]);
   }, { signal });
+  locals.addEventListener("click", (event) => {
+    const kind = event.target.dataset?.type;
+    if (kind) put(model, { km_type: kind });
+  }, { signal });
   picture.addEventListener("click", (event) => {
     const box = picture.getBoundingClientRect();
     if (data && onMemory(event.clientX - box.left)) pick(frameAt(event.clientY - box.top, box.height, data.end));
@@ -102,8 +107,10 @@ function openView({ model, el, signal, wire, focus }) {
     wide = width;
     draw();
   });
-  model.on("change:pfn", draw);
-  signal.addEventListener("abort", () => model.off("change:pfn", draw));
+  for (const name of ["change:pfn", "change:km_type"]) {
+    model.on(name, draw);
+    signal.addEventListener("abort", () => model.off(name, draw));
+  }
   wire.subscribe((what, state) => {
     data = state.data;
     scale = areaScale(data.windows.map((each) => ({ ...each, start: BigInt(each.start), end: BigInt(each.end) })));
@@ -181,15 +188,22 @@ function openView({ model, el, signal, wire, focus }) {
     heads.fixmap.textContent = text("highmempanel.way.fixmap", { name: data.local_name });
     buttons.map_local.textContent = data.local_name;
     buttons.unmap_local.textContent = data.local_name.replace("kmap", "kunmap");
-    figures.fixmap.textContent = text("highmempanel.locals", {
-      used: live.local.length, all: live.local_slots, owner: text(`highmempanel.owner.${live.of_task ? "task" : "cpu"}`),
+    figures.fixmap.textContent = text(live.types.length ? "highmempanel.typed" : "highmempanel.locals", {
+      used: live.local.filter((each) => each[5] === "used").length, all: live.local_slots,
+      owner: text(`highmempanel.owner.${live.of_task ? "task" : "cpu"}`), flushes: count(live.local_flushes),
+      type: model.get("km_type"),
     });
     locals.setAttribute("aria-label", figures.fixmap.textContent);
-    fill(locals, ...Array.from({ length: live.local_slots }, (_, slot) => {
-      const held = live.local.find((each) => each[1] === slot);
+    // With kinds of users each has its cell; a stack has as many as one owner may fill.
+    const step = live.types.length ? live.cpu_slots / live.types.length | 0 : Math.max(1, live.cpu_slots / (live.local_slots + 1) | 0);
+    fill(locals, ...Array.from({ length: live.types.length || live.local_slots }, (_, number) => {
+      const held = live.local.find(([, slot, , , cpu, state]) => slot === (number + 1) * step - 1 && cpu === 0 && state !== "out");
+      const kind = live.types[number] ?? "";
+      const state = held ? ` kmem-high-slot-${held[5] === "left" ? "unused" : "used"}${held[2] === pfn ? " kmem-high-slot-mine" : ""}` : "";
       return element("span", {
-        class: `kmem-high-slot kmem-high-local${held ? " kmem-high-slot-used" : ""}${held?.[2] === pfn ? " kmem-high-slot-mine" : ""}`,
-        text: held ? hex(held[2]) : "", title: held ? held[3] : null,
+        class: `kmem-high-slot kmem-high-local${kind ? " kmem-high-kind" : ""}${state}${kind && kind === model.get("km_type") ? " kmem-high-slot-last" : ""}`,
+        text: held ? hex(held[2]) : kind.replace("KM_", ""), title: [kind, held?.[3]].filter(Boolean).join(" ") || null,
+        "data-type": kind || null,
       });
     }));
   }

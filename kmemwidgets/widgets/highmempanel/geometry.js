@@ -34,7 +34,7 @@ export function mappings(live, page) {
   live.pfns.forEach((pfn, slot) => {
     if (pfn >= 0) found.push({ kind: "pkmap", pfn, address: base + BigInt(slot * page), slot, users: live.counts[slot] - 1 });
   });
-  for (const [, , pfn, address] of live.local) found.push({ kind: "fixmap", pfn, address: BigInt(address) });
+  for (const [, , pfn, address, , state] of live.local) if (state !== "out") found.push({ kind: "fixmap", pfn, address: BigInt(address) });
   for (const [start, pfns] of live.areas) {
     pfns.forEach((pfn, i) => found.push({ kind: "vmalloc", pfn, address: BigInt(start) + BigInt(i * page) }));
   }

@@ -97,7 +97,7 @@ def ways_to(pfn: int, ram: Ram, info: HighmemInfo | None) -> tuple[Way, ...]:
         for slot, held in enumerate(info.pkmap_pfn)
         if held == pfn
     ]
-    found += [Way("fixmap", each.address) for each in info.local if each.pfn == pfn]
+    found += [Way("fixmap", each.address) for each in info.local if each.pfn == pfn and each.state != "out"]
     found += [
         Way("vmalloc", start + number * PAGE)
         for start, pfns in info.areas

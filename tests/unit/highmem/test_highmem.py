@@ -104,21 +104,6 @@ def test_short_lived_mappings_are_a_stack_below_the_top() -> None:
     h.kunmap_local(b)
     h.kunmap_local(a)
     assert h.kmap_local(HIGH + 2) == a
-    for _ in range(15):
-        h.kmap_local(HIGH)
-    with pytest.raises(KernelBug, match="no slot"):
-        h.kmap_local(HIGH)
-
-
-def test_a_task_takes_its_mappings_along() -> None:
-    h = machine(cpus=2)
-    a = h.kmap_local(HIGH, cpu=0, task=7)
-    h.kunmap_local(a - 16 * PAGE, cpu=1, task=7)
-    old = machine((5, 6), cpus=2)
-    assert old.kmap_slots == 20
-    a = old.kmap_local(HIGH, cpu=0, task=7)
-    with pytest.raises(KernelBug):
-        old.kunmap_local(a - 20 * PAGE, cpu=1, task=7)
 
 
 def test_without_high_memory() -> None:

@@ -114,8 +114,38 @@ def test_summary_and_picture_are_the_same_each_time(panel):
     assert "kmap: 1 of 1,024 slots in use" in repr(panel)
 
 
-def test_older_kernels_call_it_kmap_atomic():
-    assert HighmemPanel(Machine.boot(arch="x86_32", memory="2G", kernel="5.6")).data()["local_name"] == "kmap_atomic"
+def test_older_kernels_have_kmap_atomic():
+    panel = HighmemPanel(Machine.boot(arch="x86_32", memory="2G", kernel="5.6"))
+    assert panel.data()["local_name"] == "kmap_atomic"
+    assert (panel.km_type, panel.next_type()) == ("", "")
+    address = panel.kmap_local()
+    assert panel.source.history.commands[-1][0] == "kmap_atomic"
+    assert [way.address for way in panel.ways()] == [address]
+    panel.kunmap_local()
+    assert panel.ways() == ()
+
+
+def test_each_kind_of_user_has_a_slot_on_2_4():
+    panel = HighmemPanel(Machine.boot(arch="x86_32", memory="2G", kernel="2.4"))
+    assert panel.km_type == "KM_USER0"
+    first = panel.kmap_local()
+    assert panel.next_type() == "KM_USER1"
+    assert panel.kmap_local() == first - 4096
+    assert "2 slots in use (KM_USER0, KM_USER1), a cpu may have 8; 2 pages flushed" in repr(panel)
+    panel.kunmap_local()
+    assert "1 given up but still mapped" in repr(panel)
+    rows = panel.data()["live"]["local"]
+    assert [(slot, state) for _owner, slot, _pfn, _address, _cpu, state in rows] == [(3, "used"), (4, "left")]
+    with pytest.raises(ValueError, match="no KM_NONE; there are KM_BOUNCE_READ"):
+        panel.km_type = "KM_NONE"
+
+
+def test_what_another_task_pushed_out_is_no_way():
+    panel = HighmemPanel(Machine.boot(arch="x86_32", memory="2G"))
+    panel.kmap_local()
+    panel.source.kmap_local(panel.pfn + 1, task=1)
+    assert panel.ways() == ()
+    assert "1 taken out while another task runs" in repr(panel)
 
 
 @settings(max_examples=20, deadline=None)
