@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from kmemwidgets.records import BadInput, SlabCacheInfo
+from kmemwidgets.records import BadInput, SlabCacheInfo, SlabPlaces
 
 #: A file of /sys/kernel/slab/CACHE that tells a flag, and the flag (include/linux/slab.h).
 FLAGS = {
@@ -24,6 +24,8 @@ FLAGS = {
 #: Rows of a slab.tsv.
 MAX_ROWS = 10_000
 
+#: "4(1) C0=4(1)": free objects as the kernel guesses them, and slabs.
+_SLABS_IN_BRACKETS = re.compile(r"\d{1,20}\((\d{1,20})\)")
 _FIRST_NUMBER = re.compile(r"-?\d{1,20}")
 Row = Mapping[str, str]
 
@@ -48,6 +50,16 @@ def slab_rows(text: str, where: str) -> dict[str, Row]:
 def _number(row: Row, name: str) -> int | None:
     found = _FIRST_NUMBER.match(row.get(name, ""))
     return int(found[0]) if found else None
+
+
+def _places(row: Row) -> SlabPlaces | None:
+    """Return where a cache's slabs are, None where a file is missing: one needs CONFIG_SLUB_CPU_PARTIAL."""
+    slabs, partial = _number(row, "slabs"), _number(row, "partial")
+    in_partial, of_cpus = _number(row, "objects_partial"), _number(row, "cpu_slabs")
+    on_lists = _SLABS_IN_BRACKETS.match(row.get("slabs_cpu_partial", ""))
+    if slabs is None or partial is None or in_partial is None or of_cpus is None or on_lists is None:
+        return None
+    return SlabPlaces(slabs, partial, in_partial, of_cpus, int(on_lists[1]))
 
 
 def described(cache: SlabCacheInfo, rows: Mapping[str, Row], *, same_moment: bool) -> SlabCacheInfo:
@@ -77,6 +89,7 @@ def described(cache: SlabCacheInfo, rows: Mapping[str, Row], *, same_moment: boo
         aliases=tuple(names),
         flags=tuple(flag for file, flag in FLAGS.items() if row.get(file) == "1"),
         ctor=ctor or None,
+        places=_places(row),
     )
 
 

@@ -59,6 +59,9 @@ class SlabObject:
         Name, first byte and the one behind, counted from `start`: "red zone", "object", "free pointer" ...
     state : int
         Code of `OBJECT_STATES`.
+    follows : int or None
+        Address of the object that a free one's pointer leads to, 0 where it is the last one of its list;
+        None of an object on no list.
     """
 
     cache: str
@@ -67,3 +70,4 @@ class SlabObject:
     data: bytes
     parts: tuple[tuple[str, int, int], ...]
     state: int
+    follows: int | None = None

@@ -148,11 +148,35 @@ class VmStat:
 
 
 @dataclass(frozen=True, slots=True)
+class SlabPlaces:
+    """Where a cache's slabs were when /sys/kernel/slab was read, which is seldom the moment of /proc/slabinfo.
+
+    Attributes
+    ----------
+    slabs : int
+        All of them (file ``slabs``).
+    partial, objects_partial : int
+        Slabs on the nodes' partial lists, and the objects in use in them.
+    cpu_slabs : int
+        Slabs of cpus: each cpu's own, and those on its partial list. A cpu without a slab of its own is left out
+        with its list (mm/slub.c, show_slab_objects).
+    cpu_partial_slabs : int
+        Slabs on the cpus' partial lists (file ``slabs_cpu_partial``, the figure in brackets).
+    """
+
+    slabs: int
+    partial: int
+    objects_partial: int
+    cpu_slabs: int
+    cpu_partial_slabs: int
+
+
+@dataclass(frozen=True, slots=True)
 class SlabCacheInfo:
     """A slab cache (/proc/slabinfo and /sys/kernel/slab). Sizes in bytes, order as a power of two of pages.
 
     Of SLAB, the allocator before SLUB, also: slabs that are not empty, (limit, batchcount, sharedfactor), and
-    objects in the array that all cpus share.
+    objects in the array that all cpus share. Of a recording `places` are of the moment at which sysfs was read.
     """
 
     name: str
@@ -174,6 +198,7 @@ class SlabCacheInfo:
     active_slabs: int | None = None
     tunables: tuple[int, int, int] | None = None
     sharedavail: int | None = None
+    places: SlabPlaces | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ def slab_object(slub: Slub, address: int) -> SlabObject:
         data=data,
         parts=_parts(slub, slab.cache),
         state=_state(slab, owned, frozenset(_in_sheaves(slab.cache))),
+        follows=_follower(slab, owned),
     )
 
 
@@ -109,6 +110,15 @@ def _slab_info(slab: Slab, resting: frozenset[int]) -> SlabInfo:
 
 def _state(slab: Slab, address: int, resting: frozenset[int]) -> int:
     return _slab_info(slab, resting).objects[slab.index_of(address)]
+
+
+def _follower(slab: Slab, address: int) -> int | None:
+    """Return the free object behind one on its list, 0 behind the last; None of an object on neither list."""
+    for stack in (chain_of(slab), slab.freelist):
+        if address in stack:
+            below = list(stack)[: list(stack).index(address)]
+            return below[-1] if below else 0
+    return None
 
 
 def _parts(slub: Slub, cache: KmemCache) -> tuple[tuple[str, int, int], ...]:

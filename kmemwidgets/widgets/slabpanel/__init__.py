@@ -18,6 +18,7 @@ from .view import (
     SlabSource,
     cache_row,
     facts,
+    geometry,
     memory,
     object_row,
     ordered,
@@ -43,7 +44,8 @@ class SlabPanel(KmemWidget):
     """The slab caches of a machine.
 
     A simulated machine shows its slabs one by one, with the state of every object. A
-    recording knows how many slabs and objects there are, and that is what is shown.
+    recording knows how many slabs there are, and from /sys/kernel/slab where they were:
+    of a full one all objects are in use, of the others nobody knows which.
 
     Parameters
     ----------
@@ -193,8 +195,8 @@ class SlabPanel(KmemWidget):
             "live": live,
             "slabs": [slab_row(slab) for slab in slabs],
             "more": max(0, (info.slabs or 0) - len(slabs)) if live else 0,
-            "totals": None if live else recorded_slabs(info),
-            "per_slab": info.objs_per_slab,
+            "totals": None if live else recorded_slabs(info, self.snapshot.cpus or 1),
+            "geometry": geometry(info, self.snapshot.page_size),
             "opened": None if opened is None else object_row(opened),
         }
 

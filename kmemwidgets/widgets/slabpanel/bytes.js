@@ -17,3 +17,11 @@ export function hexRows({ start, data, parts }) {
   }
   return rows;
 }
+
+/** What stands in the object's free pointer, least byte first; null where it has none. */
+export function freePointer({ data, parts }) {
+  const [, from, to] = parts.find(([name]) => name.startsWith("free pointer")) ?? [];
+  if (from === undefined) return null;
+  const bytes = data.slice(2 * from, 2 * to).match(/../g).reverse();
+  return BigInt(`0x${bytes.join("")}`);
+}

@@ -5,9 +5,10 @@ import { count } from "../_front/format.js";
 import { ask, openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
 import { widgetOf } from "../_front/widget.js";
-import { hexRows } from "./bytes.js";
+import { freePointer, hexRows } from "./bytes.js";
 
 const PLACES = ["cpu slab", "cpu partial", "node partial", "full", "slabs_partial", "slabs_free", "slabs_full"];
+const MOST_RECORDED = 24; // slabs of a place that are drawn; more are only counted
 const STATES = ["used", "free", "next", "sheaf", "unknown", "array"];
 
 export const widget = widgetOf(openView);
@@ -17,6 +18,8 @@ function openView({ model, el, signal, wire, focus }) {
   let cells = []; // [cell, address] of every drawn object
   let chosen = null; // address, BigInt
   let drawnCaches = null;
+  let drawn = []; // [element, group] of every drawn slab of a recording
+  let picked = -1; // which of them is chosen
 
   const handlers = {
     next: () => step(1),
@@ -79,7 +82,7 @@ function openView({ model, el, signal, wire, focus }) {
           element("span", { class: "kmem-slab-memory", text: cache.memory }),
           element("span", { class: "kmem-slab-meter", "aria-hidden": "true" }, element("i", { style: `width:${100 * part}%` })),
           element("span", { class: "kmem-slab-count",
-            text: text("slabpanel.objects", { size: cache.size ?? "?", active: number(cache.active), total: number(cache.total) }) }));
+            text: text("slabpanel.objects", { size: number(cache.size), active: number(cache.active), total: number(cache.total) }) }));
         row.addEventListener("click", () => put(model, { cache: cache.name }));
         return row;
       }));
@@ -94,12 +97,12 @@ function openView({ model, el, signal, wire, focus }) {
 
   function writeCache() {
     heading.textContent = data.shown;
-    fill(factsBox, ...data.facts.flatMap(([name, value]) => [element("dt", { text: name }), element("dd", { text: value })]));
+    fill(factsBox, ...data.facts.map(([name, value]) => element("div", {}, element("dt", { text: name }), element("dd", { text: value }))));
     cells = [];
     for (const state of STATES) {
       legend.querySelector(`[data-state=${state}]`).hidden = data.live
         ? !data.slabs.some(({ objects }) => objects.includes(STATES.indexOf(state)))
-        : state !== "unknown";
+        : !data.totals?.some((group) => STATES[group.state] === state);
     }
     fill(stage, ...(data.live ? liveGroups() : recorded()));
     writeOpened();
@@ -125,43 +128,114 @@ function openView({ model, el, signal, wire, focus }) {
   function drawSlab(slab) {
     const first = BigInt(slab.first);
     const used = slab.objects.filter((state) => state === 0).length;
-    const grid = element("div", { class: "kmem-slab-grid", style: `--n:${Math.min(16, Math.ceil(Math.sqrt(slab.objects.length * 1.6)))}` });
+    const grid = element("div", { class: "kmem-slab-grid", style: columns(slab.objects.length) });
     slab.objects.forEach((state, i) => {
       const address = first + BigInt(i) * BigInt(slab.size);
       const cell = element("span", { class: `kmem-slab-cell kmem-slab-${STATES[state]}` });
-      cell.addEventListener("click", () => open(address));
+      cell.addEventListener("click", (event) => {
+        event.stopPropagation();
+        open(address);
+      });
       grid.append(cell);
       cells.push([cell, address, slab, state]);
     });
-    return element("div", {
-      class: "kmem-slab-slab", role: "img",
-      "aria-label": text("slabpanel.slab.said", { used, objects: slab.objects.length, pfn: `0x${slab.pfn.toString(16)}` }),
-    }, grid, element("code", { text: `pfn 0x${slab.pfn.toString(16)}` }));
+    const pfn = `0x${slab.pfn.toString(16)}`;
+    const words = text("slabpanel.slab.said", { used, objects: slab.objects.length, pfn });
+    const box = element("div", { class: "kmem-slab-slab", role: "img", "aria-label": words, title: words }, grid, element("code", { text: `pfn ${pfn}` }));
+    // Beside the objects: the slab as a whole.
+    box.addEventListener("click", () => open(first));
+    return box;
   }
   function recorded() {
     if (!data.totals) return [element("p", { text: text("slabpanel.nototals") })];
-    const made = Object.entries(data.totals).map(([place, many]) => element("section", { class: "kmem-slab-group" },
-      element("h4", { text: text("slabpanel.recorded", { place, many: count(many) }) }),
-      element("div", { class: "kmem-slab-row" }, ...Array.from({ length: Math.min(many, 24) }, () =>
-        element("div", { class: "kmem-slab-slab" }, element("div", {
-          class: "kmem-slab-grid", style: `--n:${Math.min(16, Math.ceil(Math.sqrt((data.per_slab ?? 1) * 1.6)))}`,
-        }, ...Array.from({ length: Math.min(256, data.per_slab ?? 1) }, () => element("span", { class: "kmem-slab-cell kmem-slab-unknown" }))))))));
-    return [...made, element("p", { class: "kmem-slab-faint", text: text("slabpanel.unknown.why") })];
+    const objects = data.geometry?.objects ?? 1;
+    drawn = [];
+    const made = data.totals.map((group) => {
+      const many = Math.min(group.many, MOST_RECORDED);
+      const words = text(`slabpanel.recorded.${group.place}`, {
+        many: count(group.many), used: group.used === null ? "" : count(group.used), objects: count(group.many * objects),
+      });
+      const slabs = Array.from({ length: many }, () => {
+        const slab = element("div", { class: "kmem-slab-slab kmem-slab-recorded" }, element("div", { class: "kmem-slab-grid", style: columns(objects) },
+          ...Array.from({ length: Math.min(256, objects) }, () => element("span", { class: `kmem-slab-cell kmem-slab-${STATES[group.state]}` }))));
+        const number = drawn.push([slab, group]) - 1;
+        slab.addEventListener("click", () => pickSlab(number));
+        return slab;
+      });
+      return element("section", { class: "kmem-slab-group" }, element("h4", { text: words }),
+        element("div", { class: "kmem-slab-row", role: "img", "aria-label": words }, ...slabs,
+          group.many > many ? element("span", { class: "kmem-slab-faint", text: text("slabpanel.more", { count: count(group.many - many) }) }) : null));
+    });
+    const why = data.totals.some(({ place }) => place === "all") ? "slabpanel.unknown.why" : "slabpanel.unknown.places";
+    return [...made, element("p", { class: "kmem-slab-faint", text: text(why) })];
+  }
+  // A recorded slab: what is known of it stands where a simulated machine shows an object's bytes.
+  function pickSlab(number) {
+    picked = Math.max(0, Math.min(drawn.length - 1, number));
+    drawn.forEach(([slab], i) => slab.classList.toggle("kmem-slab-chosen", i === picked));
+    const found = drawn[picked];
+    opened.hidden = !found;
+    if (!found) return;
+    const [slab, { place, state }] = found;
+    slab.scrollIntoView({ block: "nearest" });
+    const head = text("slabpanel.picked", { cache: data.shown, place: text(`slabpanel.picked.${place}`) });
+    const known = text(`slabpanel.known.${STATES[state]}`);
+    fill(opened, element("h4", { text: head }),
+      data.geometry ? element("p", { text: text("slabpanel.geometry", {
+        objects: count(data.geometry.objects), size: count(data.geometry.size), left: count(data.geometry.left),
+        pages: data.geometry.pages === 1 ? text("kmallocpanel.one") : text("kmallocpanel.many", { count: data.geometry.pages }),
+      }) }) : null,
+      element("p", { text: known }));
+    shell.say(`${head}. ${known}`);
   }
 
   function writeOpened() {
     const one = data.opened;
+    picked = -1;
     opened.hidden = !one;
     if (!one) return;
     const rows = hexRows(one);
-    const names = [...new Set(one.parts.map(([name]) => name))];
+    const bytes = new Map(one.parts.map(([name]) => [name, []]));
+    const meaning = element("p", { class: "kmem-slab-meaning", text: text("slabpanel.part.hint") });
+    const choosePart = (name) => {
+      for (const [each, { button, cells: held }] of parts) {
+        button.setAttribute("aria-pressed", String(each === name));
+        held.forEach((cell) => cell.classList.toggle("kmem-slab-marked", each === name));
+      }
+      meaning.textContent = text(`slabpanel.part.${partClass(name)}`);
+      shell.say(`${name}: ${meaning.textContent}`);
+    };
+    const hex = element("div", { class: "kmem-slab-hex", tabindex: "0", role: "group", "aria-label": text("slabpanel.bytes") },
+      ...rows.map((row) => element("div", {}, element("code", { text: row.address }), element("span", {},
+        ...row.bytes.map(({ value, part }) => {
+          const cell = element("span", { class: "kmem-slab-byte", "data-part": partClass(part), title: part, text: value });
+          cell.addEventListener("click", () => choosePart(part));
+          bytes.get(part)?.push(cell);
+          return cell;
+        })))));
+    const parts = new Map([...bytes].map(([name, held]) => {
+      const of = one.parts.filter(([each]) => each === name).map(([, from, to]) => `${from}–${to - 1}`).join(", ");
+      const button = element("button", { type: "button", class: "kmem-slab-part", "aria-pressed": "false" },
+        element("i", { class: "kmem-slab-byte", "data-part": partClass(name) }), element("span", { text: name }),
+        element("span", { class: "kmem-slab-faint", text: of }));
+      button.addEventListener("click", () => choosePart(name));
+      return [name, { button, cells: held }];
+    }));
     fill(opened,
       element("h4", { text: text("slabpanel.opened", { address: one.address, state: text(`slabpanel.state.${STATES[one.state]}`) }) }),
-      element("div", { class: "kmem-slab-legend" }, ...names.map((name) =>
-        element("span", {}, element("i", { class: "kmem-slab-byte", "data-part": partClass(name) }), name))),
-      element("div", { class: "kmem-slab-hex", tabindex: "0", role: "group", "aria-label": text("slabpanel.bytes") },
-        ...rows.map(({ address, bytes }) => element("div", {}, element("code", { text: address }), element("span", {},
-          ...bytes.map(({ value, part }) => element("span", { class: "kmem-slab-byte", "data-part": partClass(part), title: part, text: value })))))));
+      follows(one),
+      element("div", { class: "kmem-slab-bytes" }, hex,
+        element("div", { class: "kmem-slab-parts", role: "group", "aria-label": text("slabpanel.parts") }, ...[...parts.values()].map(({ button }) => button), meaning)));
+  }
+  // Where a free object's pointer leads; the bytes are scrambled where the kernel is hardened.
+  function follows(one) {
+    if (one.follows === null) return null;
+    if (BigInt(one.follows) === 0n) return element("p", { text: text("slabpanel.follows.none") });
+    const to = element("button", { type: "button", class: "kmem-slab-link", text: one.follows });
+    to.addEventListener("click", () => open(BigInt(one.follows)));
+    const stored = freePointer(one);
+    return element("p", {}, text("slabpanel.follows"), " ", to, " ",
+      stored !== null && stored !== BigInt(one.follows) ? text("slabpanel.follows.scrambled", { stored: `0x${stored.toString(16)}` }) : "");
   }
 
   function open(address) {
@@ -173,11 +247,13 @@ function openView({ model, el, signal, wire, focus }) {
     return chosen === null ? -1 : cells.findIndex(([, address, slab]) => chosen >= address && chosen < address + BigInt(slab.size));
   }
   function step(way) {
+    if (!data.live) pickSlab(picked + way);
     if (!cells.length) return;
     const from = at();
     open(cells[Math.max(0, Math.min(cells.length - 1, from < 0 ? 0 : from + way))][1]);
   }
   function stepSlab(way) {
+    if (!data.live) pickSlab(picked + way);
     const slabs = [...new Set(cells.map(([, , slab]) => slab))];
     if (!slabs.length) return;
     const now = at();
@@ -198,6 +274,10 @@ function openView({ model, el, signal, wire, focus }) {
     cell.classList.add("kmem-slab-chosen");
     shell.say(text("slabpanel.said", { address: `0x${address.toString(16)}`, state: text(`slabpanel.state.${STATES[state]}`) }));
   }
+}
+
+function columns(objects) {
+  return `--n:${Math.min(16, Math.ceil(Math.sqrt(objects * 1.6)))}`;
 }
 
 function number(value) {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol, runtime_checkable
 
-from kmemwidgets.records import SlabCacheInfo, SlabInfo, SlabObject
+from kmemwidgets.records import SlabCacheInfo, SlabInfo, SlabObject, SlabPlaces
+from kmemwidgets.records.slabs import FREE, IN_USE, UNKNOWN
 
 from .._words import count, size
 
@@ -66,12 +67,34 @@ def facts(cache: SlabCacheInfo) -> list[list[str]]:
         ("sharedavail", cache.sharedavail),
         ("usersize", cache.usersize or None),
         ("ctor", cache.ctor),
-        ("flags", ", ".join(cache.flags) or None),
+        ("flags", ", ".join(map(flag_name, cache.flags)) or None),
         ("shared by", ", ".join(cache.aliases) or None),
     ]
     return [
         [name, count(value) if isinstance(value, int) else str(value)] for name, value in pairs if value is not None
     ]
+
+
+def flag_name(flag: str) -> str:
+    """Return the kernel's name of a cache's flag (include/linux/slab.h)."""
+    if flag.startswith("SLAB_"):
+        return flag
+    return {
+        "sanity_checks": "SLAB_CONSISTENCY_CHECKS",
+        "destroy_by_rcu": "SLAB_TYPESAFE_BY_RCU",
+    }.get(flag, f"SLAB_{flag.upper()}")
+
+
+def geometry(cache: SlabCacheInfo, page_size: int) -> dict[str, int] | None:
+    """Return how a slab of a cache is cut up, in bytes; None where it isn't known."""
+    if cache.slab_size is None or cache.order is None or cache.objs_per_slab is None:
+        return None
+    return {
+        "objects": cache.objs_per_slab,
+        "size": cache.slab_size,
+        "pages": 1 << cache.order,
+        "left": (page_size << cache.order) - cache.objs_per_slab * cache.slab_size,
+    }
 
 
 def slab_row(slab: SlabInfo) -> dict[str, Any]:
@@ -97,17 +120,52 @@ def object_row(opened: SlabObject) -> dict[str, Any]:
         "data": opened.data.hex(),
         "parts": [list(part) for part in opened.parts],
         "state": opened.state,
+        "follows": None if opened.follows is None else hex(opened.follows),
     }
 
 
-def recorded_slabs(cache: SlabCacheInfo) -> dict[str, int] | None:
-    """Return how many slabs of a recorded cache are full and partial; None where it doesn't say.
+def recorded_slabs(cache: SlabCacheInfo, cpus: int = 1) -> list[dict[str, Any]] | None:
+    """Return where a recorded cache's slabs are, and what is known of the objects in them.
 
-    /proc/slabinfo alone tells only how many slabs there are; which objects in them are free,
-    no recording tells.
+    Parameters
+    ----------
+    cache : SlabCacheInfo
+    cpus : int
+        How many cpus may have a slab.
+
+    Returns
+    -------
+    list of dict or None
+        ``place``, ``many`` slabs, ``state`` of each object (`OBJECT_STATES`), and objects ``used`` in all of them,
+        None where nobody counted. /proc/slabinfo alone only tells how many slabs there are.
     """
-    if cache.slabs is None:
-        return None
-    if cache.partial is None:
-        return {"all": cache.slabs}
-    return {"node partial": cache.partial, "full or a cpu's": cache.slabs - cache.partial}
+    if cache.places is None:
+        return None if cache.slabs is None else [_group("all", cache.slabs)]
+    found = cache.places
+    own = _cpus_own(found, cpus)
+    if own is None:
+        groups = [_group("cpu_partial", found.cpu_partial_slabs)]
+        rest = _group("cpu or full", found.slabs - found.partial - found.cpu_partial_slabs)
+    else:
+        groups = [_group("cpu", own), _group("cpu_partial", found.cpu_partial_slabs)]
+        # On no list and no cpu's: such a slab has no object to give.
+        rest = _group("full", found.slabs - found.partial - found.cpu_partial_slabs - own, IN_USE)
+    in_partial = _group("partial", found.partial, UNKNOWN if found.objects_partial else FREE)
+    groups += [in_partial | {"used": found.objects_partial}, rest]
+    return [group for group in groups if group["many"] > 0]
+
+
+def _cpus_own(places: SlabPlaces, cpus: int) -> int | None:
+    """Return how many cpus have a slab of their own; None where the files leave it open.
+
+    A cpu without one hides its partial list from ``cpu_slabs``: the difference of the two files is then too small.
+    That can be only if there are cpus enough, one without a slab and with at least one slab on its list.
+    """
+    if not places.cpu_slabs or not places.cpu_partial_slabs:
+        return places.cpu_slabs
+    least = places.cpu_slabs - places.cpu_partial_slabs
+    return least if least + 2 > cpus else None
+
+
+def _group(place: str, many: int, state: int = UNKNOWN) -> dict[str, Any]:
+    return {"place": place, "many": many, "state": state, "used": None}

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmemwidgets import Capture, Machine, SlabPanel
-from kmemwidgets.records import BadInput, SlabCacheInfo, Snapshot
-from kmemwidgets.records.slabs import ARRAY, FREE, IN_USE, NEXT
+from kmemwidgets.records import BadInput, SlabCacheInfo, SlabPlaces, Snapshot
+from kmemwidgets.records.slabs import ARRAY, FREE, IN_USE, NEXT, UNKNOWN
 from kmemwidgets.sim.errors import KernelBug
-from kmemwidgets.widgets.slabpanel.view import recorded_slabs
+from kmemwidgets.widgets.slabpanel.view import flag_name, recorded_slabs
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -109,10 +109,51 @@ def test_a_recording_shows_totals_only():
     with pytest.raises(ValueError, match="doesn't tell its objects apart"):
         panel.open_object(0)
     info = panel.info(panel.cache)
-    assert sum(data["totals"].values()) == info.slabs
+    assert sum(group["many"] for group in data["totals"]) == info.places.slabs
     assert info.name in repr(panel)
     assert recorded_slabs(SlabCacheInfo("x")) is None
-    assert recorded_slabs(SlabCacheInfo("x", slabs=3)) == {"all": 3}
+    assert recorded_slabs(SlabCacheInfo("x", slabs=3)) == [{"place": "all", "many": 3, "state": UNKNOWN, "used": None}]
+
+
+@pytest.mark.parametrize(
+    ("places", "cpus", "expected"),
+    [
+        # The cpu's own slab and two that it put aside; of full slabs all objects are in use.
+        (
+            (9, 1, 5, 3, 2),
+            1,
+            {"cpu": (1, UNKNOWN), "cpu_partial": (2, UNKNOWN), "partial": (1, UNKNOWN), "full": (5, IN_USE)},
+        ),
+        # Nobody's slab; those on the node's list hold nothing.
+        ((4, 2, 0, 0, 0), 2, {"partial": (2, FREE), "full": (2, IN_USE)}),
+        # Both cpus have one: none can hide a list.
+        ((6, 0, 0, 4, 2), 2, {"cpu": (2, UNKNOWN), "cpu_partial": (2, UNKNOWN), "full": (2, IN_USE)}),
+        # Four cpus, and one without a slab may hide its list: what is full can't be told.
+        ((6, 0, 0, 4, 2), 4, {"cpu_partial": (2, UNKNOWN), "cpu or full": (4, UNKNOWN)}),
+    ],
+)
+def test_a_recording_tells_where_slabs_were(places, cpus, expected):
+    groups = recorded_slabs(SlabCacheInfo("x", slabs=3, places=SlabPlaces(*places)), cpus)
+    assert {group["place"]: (group["many"], group["state"]) for group in groups} == expected
+    assert sum(group["many"] for group in groups) == places[0]
+    assert [group["used"] for group in groups if group["place"] == "partial"] == [places[2]] * bool(places[1])
+
+
+def test_a_free_object_tells_which_one_follows():
+    box = SlabBox()
+    slab = box.slabs(box.cache.name)[0]
+    at = slab.first + slab.objects.index(NEXT) * slab.size
+    way = []
+    while at:
+        way.append(at)
+        at = box.slab_object(at).follows
+    assert len(way) == len(set(way)) == slab.objects.count(FREE) + 1
+    assert box.slab_object(box.taken[0]).follows is None
+
+
+def test_flags_have_the_kernel_s_names():
+    assert flag_name("sanity_checks") == "SLAB_CONSISTENCY_CHECKS"
+    assert flag_name("red_zone") == flag_name("SLAB_RED_ZONE") == "SLAB_RED_ZONE"
 
 
 def test_a_source_without_caches_is_refused():
