@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from kmemwidgets.records import BadInput, MachineSpec, VmallocArea
@@ -161,6 +163,24 @@ def test_wrong_rows_and_areas_are_told() -> None:
     result = replay_vmalloc(MachineSpec(), events, readings)
     assert result.as_json() == {"vmalloc": {"exact": 0, "of": 1}, "vmallocinfo": {"equal": 0, "of": 2}}
     assert result.misses == ["0x2000 bytes: predicted 0x12000, recorded 0x20000"]
+
+
+def test_a_row_that_no_event_announced_is_missed_once_and_then_kept_out_of_the_way() -> None:
+    chunk = VmallocArea(0x12000, 0x14000, 0x2000, "pcpu_get_vm_areas", flags=("vmalloc",))
+    readings = [
+        Reading(1, "start", (AREA,)),
+        Reading(3, "a chunk", (AREA, chunk)),
+        Reading(5, "end", (AREA, chunk, new(0x14000, 0x2000, 1))),
+    ]
+    result = replay_vmalloc(MachineSpec(), asked(4, 0x2000, 0x14000), readings)
+    assert result.as_json() == {"vmalloc": {"exact": 1, "of": 1}, "vmallocinfo": {"equal": 4, "of": 5}}
+
+
+def test_rows_name_no_nodes_without_numa() -> None:
+    row = replace(new(0x12000, 0x2000, 1), nodes={})
+    readings = [Reading(1, "start", (replace(AREA, nodes={}),)), Reading(3, "end", (replace(AREA, nodes={}), row))]
+    result = replay_vmalloc(MachineSpec(config=(("CONFIG_NUMA", "n"),)), asked(2, 0x2000, 0x12000), readings)
+    assert result.as_json()["vmallocinfo"] == {"equal": 2, "of": 2}
 
 
 def test_areas_on_each_other_are_refused() -> None:
