@@ -53,6 +53,9 @@ _WORDS: Mapping[tuple[str, str], Callable[[Fields], str]] = MappingProxyType(
         ("kmem", "mm_page_alloc_extfrag"): _extfrag,
         ("sim", "expand"): lambda f: f"splits: {f['pfn']:#x} of order {f['order']} goes on the list",
         ("sim", "merge"): lambda f: f"merges {f['pfn']:#x} with its buddy {f['buddy']:#x} of order {f['order']}",
+        ("sim", "buddy_put"): lambda f: (
+            f"{f['pfn']:#x} of order {f['order']} goes to the {'tail' if f['to_tail'] else 'head'} of its list"
+        ),
         ("sim", "pcp_refill"): lambda f: f"the cpu's list is empty: refills it with {f['got']}",
         ("sim", "pcp_take"): lambda f: f"the cpu's list gives {f['pfn']:#x}, {f['count']} left on all its lists",
         ("sim", "pcp_put"): lambda f: (

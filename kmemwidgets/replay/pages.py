@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from kmemwidgets.records import Version
@@ -22,6 +23,7 @@ from kmemwidgets.sim.zone_lists import ZoneLists
 from kmemwidgets.tracefs import LOST
 
 from .boot import BOOT_EVENTS, DEFERRED, BootStages
+from .checkpoints import Checkpoints
 from .cpu import IN_INTERRUPT, Cpu
 from .first_refill import doubled_before, refill_on
 from .flags import GfpFlags
@@ -30,7 +32,6 @@ from .interrupts import Interrupts
 from .kswapd import ASIDE, DIRECT_BEGIN, DIRECT_END, ROUND_EVENTS, SLEEP, WAKE, WAKEUP, Kswapd, round_ends
 from .result import PageResult
 from .resync import give_back, take_frame
-from .runs import Runs
 from .tasks import Tasks
 
 #: Events that a replay of pages reads.
@@ -64,7 +65,7 @@ PER_PAGE = 512
 Row = tuple[str, str, int, int, int, str, tuple[Any, ...]]
 
 
-class PageReplay(Runs):
+class PageReplay(Checkpoints):
     """One replay.
 
     Parameters
@@ -115,11 +116,22 @@ class PageReplay(Runs):
 
     def run(self, rows: Iterable[Row]) -> PageResult:
         """Go through a trace."""
-        cpus = self.cpus
-        count = 0
+        self.begin(rows)
+        self.go_on()
+        return self.end()
+
+    def begin(self, rows: Iterable[Row], over: int = 0) -> None:
+        """Take a trace, of which so many rows are over."""
         self._rows = rows
-        self._ahead = LookAhead(rows)
-        for name, comm, pid, cpu, time, flags, values in self._ahead:
+        self._ahead = LookAhead(islice(rows, over, None) if over else rows)
+        self._next = iter(self._ahead)
+        self._row = over
+
+    def go_on(self, most: int | None = None) -> None:
+        """Go through the rows that come next: so many, or all."""
+        cpus = self.cpus
+        count = self._row
+        for name, comm, pid, cpu, time, flags, values in islice(self._next, most):
             count += 1
             self._row = count
             if cpu >= len(cpus) or name == LOST:
@@ -160,10 +172,13 @@ class PageReplay(Runs):
             if self._ends is not None and count in self._ends:
                 self._settle(state, cpu)
                 self.kswapd.end_round(self._ends[count])
-        for cpu, state in enumerate(cpus):
+
+    def end(self) -> PageResult:
+        """Do what the last rows announced, and return what was found."""
+        for cpu, state in enumerate(self.cpus):
             self._settle(state, cpu)
             self._compare(state, cpu)
-        self.result.events = count
+        self.result.events = self._row
         return self.result
 
     def _slab(self, state: Cpu, cpu: int, pid: int, values: tuple[Any, ...]) -> None:

@@ -141,7 +141,7 @@ def replay_trace(capture: Capture, trace: str, *, extras: bool = True) -> TraceA
     answer.notes = _reading_notes(rows, counts)
     answer.why_not = _why_not(capture, folder, counts)
     if not answer.why_not:
-        answer.pages = _replay_searching(capture, folder, raw)
+        answer.pages, _, _ = search_start(capture, folder, raw)
         triggered = answer.pages.triggers
         answer.requests_only = _replay(capture, folder, raw, triggers=False) if triggered else answer.pages
     if extras:
@@ -172,8 +172,27 @@ def _reading_notes(rows: Scan, counts: Counter[str]) -> list[str]:
     return notes
 
 
-def _replay_searching(capture: Capture, folder: str, raw: bytes) -> PageResult:
-    """Replay a trace's pages, again where misses tell of locked lists or of other starting values."""
+def not_replayable(capture: Capture, folder: str, raw: bytes) -> str:
+    """Tell why a trace's pages can't be replayed; empty if they can."""
+    return _why_not(capture, folder, Counter(row[0] for row in scan(raw, NEEDED, where=f"{capture.name}/{folder}")))
+
+
+def search_start(capture: Capture, folder: str, raw: bytes) -> tuple[PageResult, dict[Place, int], Collection[int]]:
+    """Replay a trace's pages, again where misses tell of locked lists or of other starting values.
+
+    Parameters
+    ----------
+    capture : Capture
+    folder : str
+        Of the trace, in the recording.
+    raw : bytes
+        The trace's text.
+
+    Returns
+    -------
+    tuple
+        The best result; how often drains, or refills, had doubled; after which batches lists were locked.
+    """
     first, held = search_locked(
         lambda rows: _replay(capture, folder, raw, triggers=True, held=rows),
         _replay(capture, folder, raw, triggers=True),
@@ -182,7 +201,7 @@ def _replay_searching(capture: Capture, folder: str, raw: bytes) -> PageResult:
     what = DOUBLES.get(allocator.rules.pcp.scheme) if allocator else None
     tally = first.refills if what == "refill" else first.drains
     if allocator is None or what is None or tally.exact == tally.of or KSWAPD_WAKES in raw:
-        return _tell_locked(first, held)
+        return _tell_locked(first, held), {}, held
     places = [(at, cpu) for at, live in enumerate(allocator.zones) for cpu, pcp in enumerate(live.pcps) if pcp.count]
     best, known = search_factors(
         lambda factors: _replay(capture, folder, raw, triggers=True, factors=factors, held=held), first, places, what
@@ -192,7 +211,7 @@ def _replay_searching(capture: Capture, folder: str, raw: bytes) -> PageResult:
         best.notes.append(
             f"node {zone.nid} {zone.name} cpu {cpu}: {what}s had doubled {factor} times before (searched)"
         )
-    return _tell_locked(best, held)
+    return _tell_locked(best, held), known, held
 
 
 def _tell_locked(result: PageResult, held: Collection[int]) -> PageResult:
@@ -200,16 +219,16 @@ def _tell_locked(result: PageResult, held: Collection[int]) -> PageResult:
     return result
 
 
-def _replay(
+def prepare(
     capture: Capture,
     folder: str,
     raw: bytes,
     *,
-    triggers: bool,
+    triggers: bool = True,
     factors: Mapping[Place, int] = MappingProxyType({}),
     held: Collection[int] = (),
-) -> PageResult:
-    """Replay a trace's pages once, from zeroes where nothing else is known."""
+) -> tuple[PageReplay, tuple[str, ...]]:
+    """Return a replay in the state before a trace, and the names of the events that it reads."""
     spec = capture.spec()
     allocator = start_allocator(capture, folder)
     assert allocator is not None
@@ -229,8 +248,22 @@ def _replay(
         mark_compound(allocator, capture, folder)
     counts = spec.option("CONFIG_PREEMPT_COUNT") == "y"
     replay = kind(allocator, spec.kernel, pointer, triggers=triggers, boot=boot, counts_preemption=counts, held=held)
+    return replay, names
+
+
+def _replay(
+    capture: Capture,
+    folder: str,
+    raw: bytes,
+    *,
+    triggers: bool,
+    factors: Mapping[Place, int] = MappingProxyType({}),
+    held: Collection[int] = (),
+) -> PageResult:
+    """Replay a trace's pages once, from zeroes where nothing else is known."""
+    replay, names = prepare(capture, folder, raw, triggers=triggers, factors=factors, held=held)
     result = replay.run(scan(raw, names, where=f"{capture.name}/{folder}"))
     after = load_lists(capture, f"{folder}/freelists.after")
     if after is not None:
-        compare_lists(allocator, after, result)
+        compare_lists(replay.allocator, after, result)
     return result

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import fallback
-from .events import EXPAND, EXTFRAG, MERGE, ZONE_LOCKED
+from .events import BUDDY_PUT, EXPAND, EXTFRAG, MERGE, ZONE_LOCKED
 from .memmap import IN_USE, IN_USE_LRU, ORDER_MASK, UNKNOWN_LRU, MemMap, make_table
 from .migratetype import MOVABLE, NR_TYPES, PCPTYPES
 from .mmzone import Zone
@@ -252,6 +252,8 @@ class FreeAreas:
                 to_tail = self.shuffle.pick_tail()
         code = key << 4 | mt
         state[pfn] = code
+        if decide:
+            decide((BUDDY_PUT, self.cpu, pfn, key - 1, mt, to_tail or self._merge_likely(pfn, key)))
         if not to_tail:
             if key >= self.tail_limit:
                 heads[code][pfn] = None
@@ -265,6 +267,15 @@ class FreeAreas:
             self.tails[code][pfn] = None
         else:
             head[pfn] = None
+
+    def _merge_likely(self, pfn: int, key: int) -> bool:
+        """Tell whether a block goes to the tail as its next merge is likely, in the same words as where it is put."""
+        if key >= self.tail_limit:
+            return False
+        bit = 1 << key - 1
+        higher = (pfn & ~bit) ^ (bit + bit)
+        inside = not self.ragged or self.zone.start_pfn <= higher < self.zone.end_pfn
+        return self.state[higher] >> 4 == key + 1 and inside
 
     def _merge_pageblocks(self, pfn: int, key: int, mt: int) -> tuple[int, int]:
         """Go on merging at and above the size of a page block, where the types of the blocks matter."""

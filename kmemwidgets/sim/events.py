@@ -30,6 +30,7 @@ RESERVE_HIGHATOMIC = 15
 SLOWPATH = 16
 BUDDY_TAKE = 17
 OTHER = 18
+BUDDY_PUT = 19
 
 #: By kind: system, name, field names.
 KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -59,6 +60,7 @@ KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("sim", "slowpath", ("step", "alloc_flags")),
     ("sim", "buddy_take", ("nid", "zone", "pfn", "order", "migratetype", "from_order", "from_migratetype")),
     ("sim", "note", ("system", "name", "fields")),
+    ("sim", "buddy_put", ("pfn", "order", "migratetype", "to_tail")),
 )  # fmt: skip
 
 

@@ -223,10 +223,15 @@ def _append(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int, mt: int) ->
     index = list_index(order, mt)
     pcp.lists[index].append(pfn)
     pcp.count += 1 << order
-    decide = live.free_area.decide
-    if decide:
-        decide((PCP_PUT, pcp.cpu, live.zone.nid, live.zone.name, index, pfn, pcp.count, pcp.high))
+    if live.free_area.decide:
+        _tell_put(live, pcp, index, pfn, pcp.high)
     return index
+
+
+def _tell_put(live: ZoneLists, pcp: PerCpuPages, index: int, pfn: int, high: int) -> None:
+    """Tell whoever listens that a block went to a list, and how many pages the lists may hold now."""
+    assert live.free_area.decide
+    live.free_area.decide((PCP_PUT, pcp.cpu, live.zone.nid, live.zone.name, index, pfn, pcp.count, high))
 
 
 def put_fixed(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int, mt: int) -> None:
@@ -263,11 +268,15 @@ def put_free_factor(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int, mt:
     if factor and 0 < order <= 3:
         high = 0
         number = pcp.count
+        if live.free_area.decide:
+            _tell_put(live, pcp, index, pfn, high)
     else:
         if live.reclaim_active:
             high = min(4 * pcp.batch, high)
         else:
             pcp.limit = high
+        if live.free_area.decide:
+            _tell_put(live, pcp, index, pfn, high)
         if pcp.count < high:
             return
         batch = pcp.batch
@@ -278,8 +287,6 @@ def put_free_factor(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int, mt:
             if number < high - batch and factor < SCALE_MAX:
                 pcp.streak = factor + 1
             number = min(max(number, batch), high - batch)
-    if live.free_area.decide:
-        live.free_area.decide((PCP_PUT, pcp.cpu, live.zone.nid, live.zone.name, index, pfn, pcp.count, high))
     drain(live, pcp, number, index)
 
 
@@ -319,6 +326,8 @@ def put_tuned(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int, mt: int) 
         pcp.streak += 1 << order
     high = tuned_high(live, pcp, free_high)
     pcp.limit = 0 if live.reclaim_active or live.below_high or pcp.alloc_factor else pcp.high
+    if live.free_area.decide:
+        _tell_put(live, pcp, index, pfn, high)
     if count < high:
         return
     if free_high:
@@ -327,8 +336,6 @@ def put_tuned(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int, mt: int) 
         number = 1
     else:
         number = min(max(pcp.streak, batch), high - batch)
-    if live.free_area.decide:
-        live.free_area.decide((PCP_PUT, pcp.cpu, live.zone.nid, live.zone.name, index, pfn, count, high))
     drain(live, pcp, number, index)
     if live.below_high:
         # As a request that may use the movable zone sees it: the highest zone that is reserved for.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 from kmemwidgets.records import (
     MIGRATETYPES,
@@ -24,6 +26,7 @@ from .meminfo import commit_limit, si_mem_available
 from .memmap import IN_USE, ON_PCP, RESERVED
 from .migratetype import CMA
 from .mmzone import Zone
+from .page_alloc import PageAllocator
 from .zone_lists import ZoneLists
 from .zone_sizes import NodeMemory, node_distances
 from .zonelist import distance
@@ -107,11 +110,15 @@ def _zone(zone: Zone, live: ZoneLists | None, kinds: int) -> ZoneInfo:
     )
     if live is None:
         return info
-    return ZoneInfo(
-        **{name: getattr(info, name) for name in _COPIED},
-        start_pfn=zone.start_pfn,
-        stats={"nr_free_pages": live.free_pages_now(), "nr_free_cma": live.nr_free_cma + sum(live.diff_cma)},
-        pagesets=tuple(
+    return replace(info, start_pfn=zone.start_pfn, **lists_of(live))
+
+
+def lists_of(live: ZoneLists) -> dict[str, Any]:
+    """Copy a zone's lists and counters, by the fields of a `ZoneInfo`."""
+    return {
+        "free": live.free_pages_now(),
+        "stats": {"nr_free_pages": live.free_pages_now(), "nr_free_cma": live.nr_free_cma + sum(live.diff_cma)},
+        "pagesets": tuple(
             PerCpuPages(
                 cpu=pcp.cpu,
                 count=pcp.count,
@@ -119,22 +126,27 @@ def _zone(zone: Zone, live: ZoneLists | None, kinds: int) -> ZoneInfo:
                 batch=pcp.batch,
                 high_min=pcp.high_min,
                 high_max=pcp.high_max,
-                vm_stats_threshold=zone.stat_threshold,
+                vm_stats_threshold=live.zone.stat_threshold,
                 # The list's end is the kernel's head.
                 lists=tuple(tuple(reversed(blocks)) for blocks in pcp.lists),
             )
             for pcp in live.pcps
         ),
-        free_area=tuple(
+        "free_area": tuple(
             FreeArea(order, sum(row), dict(zip(MIGRATETYPES, row, strict=False)))
             for order, row in enumerate(live.free_area.counts())
         ),
-        pageblock_types=live.free_area.pageblock_types(),
-        reserved_highatomic=live.nr_reserved_highatomic,
-    )
+        "pageblock_types": live.free_area.pageblock_types(),
+        "reserved_highatomic": live.nr_reserved_highatomic,
+    }
 
 
 def free_lists(booted: Booted, nid: int, zone: str, most: int) -> dict[tuple[int, str], tuple[int, ...]]:
+    """Return what `heads_of` does, of a machine."""
+    return heads_of(booted.page_alloc, nid, zone, most)
+
+
+def heads_of(page_alloc: PageAllocator, nid: int, zone: str, most: int) -> dict[tuple[int, str], tuple[int, ...]]:
     """Copy the heads of a zone's buddy lists: a snapshot has only their lengths, since they may be long.
 
     Raises
@@ -142,16 +154,11 @@ def free_lists(booted: Booted, nid: int, zone: str, most: int) -> dict[tuple[int
     KeyError
         Where there is no such zone with memory.
     """
-    for live in booted.page_alloc.zones:
+    for live in page_alloc.zones:
         if live.zone.nid == nid and live.zone.name == zone:
             lists = live.free_area.lists()
             return {(order, MIGRATETYPES[mt]): tuple(blocks[:most]) for (mt, order), blocks in lists.items()}
     raise KeyError(f"no zone {zone} with memory on node {nid}")
-
-
-_COPIED = (
-    "nid", "name", "free", "boost", "min", "low", "high", "promo", "spanned", "present", "managed", "cma", "protection",
-)  # fmt: skip
 
 
 def meminfo(spec: MachineSpec, booted: Booted) -> MemInfo:
@@ -187,15 +194,8 @@ def frame(spec: MachineSpec, booted: Booted, table: FrameTable, pfn: int) -> Fra
         ),
         None,
     )
-    head = memmap.head_of(pfn)
-    order = None
-    if head >= 0:
-        state = memmap.state[head]
-        if state < IN_USE:
-            order = (state >> 4) - 1
-        elif state < RESERVED and state & 0xF0 != ON_PCP:
-            order = state & 15
-    elif zone is not None and code == FREE:
+    order, head = block_of(booted.page_alloc, pfn)
+    if head is None and zone is not None and code == FREE:
         # Handed over by boot as one of a run of largest blocks, and not touched since.
         order = booted.page_alloc.largest_order
         head = pfn & -(1 << order)
@@ -205,10 +205,23 @@ def frame(spec: MachineSpec, booted: Booted, table: FrameTable, pfn: int) -> Fra
         zone=None if zone is None else zone.name,
         flags=table.palette[code],
         order=order,
-        head=head if order is not None and head >= 0 else None,
+        head=head,
         migratetype=None if zone is None else MIGRATETYPES[memmap.types[pfn >> memmap.pageblock_order]],
         state=table.labels[code],
     )
+
+
+def block_of(page_alloc: PageAllocator, pfn: int) -> tuple[int | None, int | None]:
+    """Return order and first frame of the block that a frame belongs to, free or in use; None where that is unknown."""
+    head = page_alloc.memmap.head_of(pfn)
+    if head < 0:
+        return None, None
+    state = page_alloc.memmap.state[head]
+    if state < IN_USE:
+        return (state >> 4) - 1, head
+    if state < RESERVED and state & 0xF0 != ON_PCP:
+        return state & 15, head
+    return None, None
 
 
 def _owns(entry: NodeMemory, zone: Zone, pfn: int) -> bool:

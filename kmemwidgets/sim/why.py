@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from kmemwidgets.records import MIGRATETYPES, TraceEvent, Version
@@ -10,6 +11,9 @@ from kmemwidgets.records import MIGRATETYPES, TraceEvent, Version
 from .events import EventLog
 from .gfp import format_gfp
 from .history import History
+from .migratetype import PCPTYPES
+from .pcp import HUGE_LIST
+from .rules.allocator import allocator_rules
 
 
 class Rerun(Protocol):
@@ -62,9 +66,38 @@ def why(machine: Rerun, version: Version, number: int | None = None) -> tuple[st
     return tuple(sentences(log.since(0), version, allocator.zone_names))
 
 
+#: So many splits, or drained blocks, are told one by one; of more, how many there were.
+MOST_SPLITS, MOST_DRAINED = 3, 4
+#: What a drain does for each of its blocks.
+_DRAINING = frozenset({"mm_page_pcpu_drain", "merge", "buddy_put"})
+
+
 def sentences(events: Iterable[TraceEvent], version: Version, zone_names: Sequence[str] = ()) -> list[str]:
-    """Tell the events of one command in words, one sentence an event; splits of one block together."""
-    told: list[str] = []
+    """Tell the events of one command in words, one sentence an event; splits of one block together.
+
+    A refill may split dozens of blocks and a drain give dozens back: then it is told how many.
+    """
+    told = list(_told(events, version, zone_names))
+    names = Counter(name for name, _ in told)
+    if names["expand"] > MOST_SPLITS:
+        more = f"in the same way {names['expand'] - MOST_SPLITS + 1} more blocks are split"
+        told = _summed(told, frozenset({"expand"}), MOST_SPLITS - 1, more)
+    if names["mm_page_pcpu_drain"] > MOST_DRAINED:
+        drained = f"{names['mm_page_pcpu_drain']} blocks go from the cpu's lists back to the buddy lists"
+        merges = f", where they merge with their buddies {names['merge']} times" if names["merge"] else ""
+        told = _summed(told, _DRAINING, 0, drained + merges)
+    return [line for _, line in told]
+
+
+def _summed(told: Sequence[tuple[str, str]], names: frozenset[str], kept: int, more: str) -> list[tuple[str, str]]:
+    """Keep the first sentences of some kinds, and put one in place of all others of theirs."""
+    places = [at for at, (name, _) in enumerate(told) if name in names][kept:]
+    left = frozenset(places[1:])
+    return [("", more) if at == places[0] else entry for at, entry in enumerate(told) if at not in left]
+
+
+def _told(events: Iterable[TraceEvent], version: Version, zone_names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield each event's name and its sentence."""
     splits: list[dict[str, Any]] = []
     run: _Run | None = None
     for event in events:
@@ -75,21 +108,20 @@ def sentences(events: Iterable[TraceEvent], version: Version, zone_names: Sequen
             # What its scanners do on the way is told in one sentence at the end.
             run.pages += 1 << fields["order"] if event.name == "migrate" else 0
             if event.name == "mm_compaction_end":
-                told.append(run.says(fields))
+                yield event.name, run.says(fields)
                 run = None
             continue
         if event.name == "expand":
             splits.append(fields)
             continue
         if splits:
-            told.append(_split(splits))
+            yield "expand", _split(splits)
             splits = []
         line = _SENTENCES.get(event.name, _nothing)(fields, version, zone_names)
         if line:
-            told.append(line)
+            yield event.name, line
     if splits:
-        told.append(_split(splits))
-    return told
+        yield "expand", _split(splits)
 
 
 class _Run:
@@ -141,20 +173,23 @@ def _skipped(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -
     return f"node {fields['nid']} {fields['zone']} is passed over: {fields['why']}"
 
 
-def _refill(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+def _refill(fields: dict[str, Any], version: Version, _names: Sequence[str]) -> str:
     got = f"{fields['got']:,} of {fields['asked']:,} blocks"
-    return f"the cpu's list {fields['list']} was empty and took {got} from the buddy lists"
+    return f"the cpu's list ({_list(fields['list'], version)}) was empty and took {got} from the buddy lists"
 
 
-def _pcp_take(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+def _pcp_take(fields: dict[str, Any], version: Version, _names: Sequence[str]) -> str:
     left = _number(fields["count"])
-    return f"pfn {fields['pfn']:#x} is the head of the cpu's list {fields['list']}; {left} stay on the cpu's lists"
+    where = _list(fields["list"], version)
+    return f"pfn {fields['pfn']:#x} is the head of the cpu's list ({where}); {left} stay on the cpu's lists"
 
 
 def _buddy_take(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
-    here = f"the list of order {fields['from_order']}, {_type(fields['from_migratetype'])}"
-    how = "whole" if fields["from_order"] == fields["order"] else f"split down to order {fields['order']}"
-    return f"pfn {fields['pfn']:#x} is taken from {here} of node {fields['nid']} {fields['zone']}, {how}"
+    here = f"the {_type(fields['from_migratetype'])} list of order {fields['from_order']}"
+    where = f"{here} of node {fields['nid']} {fields['zone']}"
+    if fields["from_order"] == fields["order"]:
+        return f"pfn {fields['pfn']:#x} is taken whole from {where}"
+    return f"pfn {fields['pfn']:#x} is taken from {where} and split down to order {fields['order']}"
 
 
 def _extfrag(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
@@ -176,9 +211,15 @@ def _merge(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> 
     return f"pfn {fields['pfn']:#x} merges with its buddy {fields['buddy']:#x} of order {fields['order']}"
 
 
-def _put(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+def _put(fields: dict[str, Any], version: Version, _names: Sequence[str]) -> str:
     holds = f"the cpu's lists now hold {_number(fields['count'])}, and may hold {fields['high']:,}"
-    return f"pfn {fields['pfn']:#x} goes to the head of the cpu's list {fields['list']}; {holds}"
+    return f"pfn {fields['pfn']:#x} goes to the head of the cpu's list ({_list(fields['list'], version)}); {holds}"
+
+
+def _buddy_put(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    end = "tail, as one more merge is likely" if fields["to_tail"] else "head"
+    block = f"pfn {fields['pfn']:#x} of order {fields['order']}"
+    return f"{block} goes onto the {_type(fields['migratetype'])} list, at its {end}"
 
 
 def _drain(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
@@ -253,6 +294,7 @@ _SENTENCES = {
     "pcp_put": _put,
     "buddy_take": _buddy_take,
     "merge": _merge,
+    "buddy_put": _buddy_put,
     "slowpath": _slowpath,
     "reserve_highatomic": _highatomic,
     "unreserve_highatomic": _unreserved,
@@ -268,6 +310,15 @@ _SENTENCES = {
     "migrate": _moved,
     "pinned": _pinned,
 }
+
+
+def _list(index: int, version: Version) -> str:
+    """Name a cpu's list (order_to_pindex)."""
+    if allocator_rules(version).pcp.scheme == "hot_cold":
+        return "cold pages" if index else "hot pages"
+    if index < HUGE_LIST:
+        return f"order {index // PCPTYPES}, {_type(index % PCPTYPES)}"
+    return "movable huge pages" if index > HUGE_LIST else "huge pages that can't move"
 
 
 def _pages(order: int) -> str:

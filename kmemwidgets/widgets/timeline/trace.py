@@ -9,7 +9,22 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from kmemwidgets.records import KPF, Changes, FrameInfo, FrameTable, Snapshot, TraceEvent, ZoneInfo
+from kmemwidgets.records import (
+    KPF,
+    MIGRATETYPES,
+    BadInput,
+    Changes,
+    FrameInfo,
+    FrameTable,
+    Snapshot,
+    TraceEvent,
+    ZoneInfo,
+)
+from kmemwidgets.sim.frame_kinds import migratetype_table, order_table
+from kmemwidgets.sim.page_alloc import PageAllocator
+from kmemwidgets.sim.view import block_of, heads_of, lists_of
+
+from .takers import Takers
 
 #: More events than this between two looks: everything is asked for again.
 _FAR = 4096
@@ -17,20 +32,30 @@ _FAR = 4096
 _LARGEST = 20
 _TAKEN, _FREED = 0, KPF["BUDDY"]
 
-NOTE = "frames as before the trace, changed by its mm_page_alloc and mm_page_free events; zones are not followed"
+NOTE = "frames as before the trace, changed by its mm_page_alloc and mm_page_free events"
+UNFOLLOWED = "zones are not followed: no free lists were recorded before the trace"
+REPLAYED = "zones and lists as the replayed allocator has them"
+
+NOTHING = "{name} asks nothing of the page allocator"
+
+#: Returns who brings a recording's allocator to any moment, and which of its rows the events are (`replay.player`).
+OpenPlayer = Callable[[], tuple[Any, Any]]
 
 
 class TraceSource:
-    """A machine's frames at any moment of a trace.
+    """A machine at any moment of a trace.
 
-    What an event did is undone from a log, so going back costs as little as going forward, and 100,000 events are
-    crossed in a fraction of a second. What the events don't tell (free pages of a zone, lists) is unknown here.
+    What an event did to the frames is undone from a log, so going back costs as little as going forward, and 100,000
+    events are crossed in a fraction of a second. What the events don't tell (zones, lists, decisions) is known where
+    the trace can be replayed: a simulated allocator is brought to the same moment when somebody asks.
 
     Parameters
     ----------
     before : Snapshot
         The machine's state before the first event.
     events : sequence of TraceEvent
+    replayed : callable, optional
+        Returns the trace's `TracePlayer` and `RowsOfEvents`; called when somebody asks for what only they know.
 
     Attributes
     ----------
@@ -38,8 +63,11 @@ class TraceSource:
         How many events are over.
     """
 
-    def __init__(self, before: Snapshot, events: Sequence[TraceEvent]) -> None:
+    def __init__(self, before: Snapshot, events: Sequence[TraceEvent], replayed: OpenPlayer | None = None) -> None:
         self.events = tuple(events)
+        self._open = replayed
+        self._player: Any = None
+        self._takers: Takers | None = None
         self.now = 0
         self._before = before
         self._seq = 0
@@ -118,29 +146,108 @@ class TraceSource:
 
     @property
     def verbs(self) -> Mapping[str, Callable[..., Any]]:
-        """Only time can be changed."""
-        return MappingProxyType({"goto": self.goto})
+        """Only time can be changed; and what was decided can be asked where the trace is replayed."""
+        return MappingProxyType({"goto": self.goto, **({"why": self.why} if self._open else {})})
+
+    def why(self, number: int | None = None) -> tuple[str, ...]:
+        """Tell in sentences what the allocator decided in event `number`, counted from 1; in the last one if not given.
+
+        Raises
+        ------
+        ValueError
+            For an event that is not in the trace.
+        BadInput
+            Where the trace can't be replayed.
+        """
+        number = self.now if number is None else number
+        if not 1 <= number <= len(self.events):
+            raise ValueError(f"no event {number}; there are 1 to {len(self.events)}")
+        player, rows = self._replayed()
+        row = rows.row(number)
+        told: tuple[str, ...] = () if row is None else player.why(row)
+        return told or (NOTHING.format(name=self.events[number - 1].name),)
+
+    def taken_by(self, pfn: int) -> int | None:
+        """Return the number of the event that took the block in use that a frame belongs to; None if none did."""
+        takers = self._known_takers()
+        entry = pfn - self._start
+        if takers is None or not 0 <= entry < len(self._codes):
+            return None
+        index = takers.taken_by(entry, len(self._undo))
+        return None if index is None else index + 1
+
+    def frame_kinds(self) -> tuple[str, ...]:
+        """Return the kinds of `frame_table`."""
+        if self._before.frames is None:
+            return ()
+        return ("flags", *(("order", "migratetype") if self._open else ()), "owner", "age")
 
     def frame_table(self, kind: str = "flags") -> FrameTable | None:
-        """Return the frames as they are now; `codes` are live."""
-        if kind != "flags" or self._before.frames is None:
+        """Return the frames as they are now; `codes` of kind "flags" are live."""
+        if self._before.frames is None or kind not in self.frame_kinds():
             return None
-        return FrameTable(self._start, self._codes, self._palette)
+        if kind == "flags":
+            return FrameTable(self._start, self._codes, self._palette)
+        if kind in ("owner", "age"):
+            takers = self._known_takers()
+            assert takers is not None
+            return takers.owners(len(self._undo)) if kind == "owner" else takers.ages(len(self._undo), self.now)
+        if kind == "order":
+            return order_table(self._allocator())
+        memory = [
+            (zone.start_pfn, zone.start_pfn + zone.spanned)
+            for zone in self._before.zones
+            if zone.start_pfn is not None and zone.spanned
+        ]
+        return migratetype_table(self._allocator(), memory)
+
+    def free_lists(self, nid: int, zone: str, most: int = 64) -> Mapping[tuple[int, str], Sequence[int]]:
+        """Return a zone's buddy lists as they are now: (order, migrate type) to the first `most` pfns, head first."""
+        if self._open is None:
+            areas = self._before.zone(nid, zone).free_area or ()
+            lists = {} if self.now else {area.order: area.lists or {} for area in areas}
+            return {(order, name): tuple(pfns[:most]) for order, by in lists.items() for name, pfns in by.items()}
+        return heads_of(self._allocator(), nid, zone, most)
+
+    def _replayed(self) -> tuple[Any, Any]:
+        """Return the player, at this moment, and which rows of it the events are."""
+        if self._player is None:
+            if self._open is None:
+                raise BadInput("this trace can't be replayed", todo="give a Capture with the free lists before it")
+            player, rows = self._open()
+            self._player = player, rows
+        player, rows = self._player
+        player.goto(rows.over(self.now))
+        return player, rows
+
+    def _allocator(self) -> PageAllocator:
+        """Return the simulated allocator as it is now."""
+        allocator: PageAllocator = self._replayed()[0].allocator
+        return allocator
+
+    def _known_takers(self) -> Takers | None:
+        if self._takers is None and self._before.frames is not None:
+            journal = list(zip(self._at, self._first, self._count, map(bool, self._taken), strict=True))
+            self._takers = Takers(self._before.frames, self.events, journal)
+        return self._takers
 
     def snapshot(self) -> Snapshot:
         """Return what is known now: the frames; of zones only what doesn't change."""
         table = self.frame_table()
         if self.now == 0:
             return self._before
-        zones = tuple(
-            replace(zone, free=None, free_area=None, pagesets=(), stats={}, pageblock_types=None)
-            for zone in self._before.zones
+        unknown: dict[str, Any] = {"free": None, "free_area": None, "pagesets": (), "stats": {}, "pageblock_types": None}
+        lists = (
+            {}
+            if self._open is None
+            else {(live.zone.nid, live.zone.name): lists_of(live) for live in self._allocator().zones}
         )
+        zones = tuple(replace(zone, **lists.get((zone.nid, zone.name), unknown)) for zone in self._before.zones)
         return replace(
             self._before,
             frames=None if table is None else replace(table, codes=bytes(table.codes)),
             frame_tables={}, zones=zones, meminfo=None, vmstat=None, slabs=None, vmalloc=None,
-            notes=(*self._before.notes, NOTE),
+            notes=(*self._before.notes, NOTE, REPLAYED if self._open else UNFOLLOWED),
             time_ns=self.events[self.now - 1].time_ns,
         )  # fmt: skip
 
@@ -150,7 +257,22 @@ class TraceSource:
         if table is None:
             raise IndexError(f"no frame {pfn:#x}: no flags were recorded before the trace")
         zone = self.zone_of(pfn)
-        return FrameInfo(pfn, None if zone is None else zone.nid, None if zone is None else zone.name, table[pfn])
+        known: dict[str, Any] = {}
+        if self._open is not None and zone is not None:
+            allocator = self._allocator()
+            known["order"], known["head"] = block_of(allocator, pfn)
+            known["migratetype"] = MIGRATETYPES[allocator.memmap.types[pfn >> allocator.memmap.pageblock_order]]
+        takers = self._known_takers()
+        if takers is not None:
+            known["owner"] = takers.owner(pfn - self._start, len(self._undo))
+        return FrameInfo(
+            pfn,
+            None if zone is None else zone.nid,
+            None if zone is None else zone.name,
+            table[pfn],
+            age=self.taken_by(pfn),
+            **known,
+        )
 
     def zone_of(self, pfn: int) -> ZoneInfo | None:
         """Return the zone whose span holds a frame."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import traitlets
@@ -272,4 +273,17 @@ def _recorded(source: Any, name: str) -> TraceSource:
         raise BadInput(f"{source.name} has no trace {name!r}", todo=f"it has {', '.join(source.traces()) or 'none'}")
     before = f"{name}/before"
     snapshot = source.snapshot(before) if before in source.moments() else source.snapshot()
-    return TraceSource(snapshot, parse(source.text(f"{name}/trace"), where=f"{name}/trace").events)
+    events = parse(source.text(f"{name}/trace"), where=f"{name}/trace").events
+    there = source.has(f"{name}/freelists.before") and any(event.name == "mm_page_alloc" for event in events)
+    return TraceSource(snapshot, events, partial(_replay, source, name, events) if there else None)
+
+
+def _replay(source: Any, name: str, events: Sequence[TraceEvent]) -> tuple[Any, Any]:
+    """Return a trace's player, and which of its rows the events are."""
+    # Only here: most timelines are never asked for more than frames.
+    from kmemwidgets.replay.player import RowsOfEvents, open_player
+
+    player = open_player(source, name)
+    if isinstance(player, str):
+        raise BadInput(player, where=f"{source.name}/{name}")
+    return player, RowsOfEvents(events, player.rows)
