@@ -33,7 +33,10 @@ from .zones import label, recorded_zones
 
 _DEFAULTS = {"watermark_scale_factor": "10", "percpu_pagelist_high_fraction": "0"}
 _NAMED = re.compile(r"\b(?:vm[./])?(" + "|".join(WRITABLE) + r""")["']?\s*[=:\s]\s*["']?(\d[\d ,\t]*)""")
-_THP_STEP = re.compile(r"\bthp[:=](always|madvise|never)\b")
+_ECHOED = re.compile(r"""\becho +["']?(\d[\d \t]*?)["']? *> */proc/sys/vm/(""" + "|".join(WRITABLE) + r")\b")
+_THP_STEP = re.compile(
+    r"\bthp[:=](always|madvise|never)\b|\becho +\w+ *> */sys/kernel/mm/transparent_hugepage/enabled\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ def user_sysctls(spec: MachineSpec, told: str = "") -> dict[str, str]:
     found = {name: value for name, value in spec.sysctl if name in WRITABLE and value.split() != [_DEFAULTS.get(name)]}
     if found.get("lowmem_reserve_ratio", "").split() == [str(ratio) for ratio in ratios]:
         del found["lowmem_reserve_ratio"]
-    for name, value in _NAMED.findall(told):
+    for name, value in [*_NAMED.findall(told), *((name, value) for value, name in _ECHOED.findall(told))]:
         words = value.replace(",", " ").split()
         found.setdefault(name, " ".join(words if name == "lowmem_reserve_ratio" else words[:1]))
     for name in WRITABLE:
@@ -234,20 +237,24 @@ def predict_pcp(spec: MachineSpec, inputs: ReserveInputs) -> Figures:
     Where `high` is tuned it is 0 until the lists are used. A boot uses the highest zone of every node; what lies below
     is kept for those who can use nothing else, but the first cpu gives back there what boot needs no longer. Once used,
     refills and frees raise it and the vmstat timer brings it down to its least value again (6.12 mm/page_alloc.c,
-    nr_pcp_alloc, nr_pcp_high, decay_pcp_high).
+    nr_pcp_alloc, nr_pcp_high, decay_pcp_high). A fraction that the user sets ends the tuning, but each cpu's value
+    stands as it was tuned until that cpu uses its lists again.
     """
     reserves = predict_reserves(spec, inputs)
     used = {zone.nid: zone.index for zone in reserves.zones if zone.present and zone.name != "Movable"}
+    tuned = reserves.pcp_rules.starts_at_zero
+    set_later = tuned and reserves.settings.percpu_pagelist_high_fraction > 0
     figures: dict[str, int] = {}
     for zone in reserves.zones:
         if not zone.present:
             continue
-        low = reserves.pcp_rules.starts_at_zero and zone.index < used.get(zone.nid, 0)
+        low = tuned and zone.index < used.get(zone.nid, 0)
         for cpu in range(spec.cpus):
             untouched = low and not (cpu == 0 and inputs.returned.get((zone.nid, zone.name)))
             where = f"{label(zone.nid, zone.name)} cpu {cpu}"
             figures[f"{where} batch"] = zone.pcp_batch
-            least = AtLeast(zone.pcp_high) if zone.pcp_high_max > zone.pcp_high else zone.pcp_high
+            raised = set_later or zone.pcp_high_max > zone.pcp_high
+            least = AtLeast(zone.pcp_high) if raised else zone.pcp_high
             figures[f"{where} high"] = 0 if untouched else least
             figures[f"{where} high_min"] = zone.pcp_high
             figures[f"{where} high_max"] = zone.pcp_high_max

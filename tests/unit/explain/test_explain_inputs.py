@@ -16,6 +16,7 @@ from kmemwidgets.explain.reserves import (
     returned_pages,
     user_sysctls,
 )
+from kmemwidgets.explain.section import agrees
 from kmemwidgets.explain.zones import predict_zones
 from kmemwidgets.records import MachineSpec, MemoryRange, ZoneInfo
 from kmemwidgets.sim.boot_log import first_deferred
@@ -95,6 +96,8 @@ def test_what_the_user_set_is_found() -> None:
         assert user_sysctls(spec, told) == {"min_free_kbytes": "9000"}
     assert user_sysctls(spec, "lowmem_reserve_ratio=64 64 8") == {"lowmem_reserve_ratio": "64 64 8"}
     assert user_sysctls(spec, "the watermark_scale_factor was left alone") == {}
+    echoed = "echo 123 > /proc/sys/vm/watermark_scale_factor;echo 100 30 12 0 >/proc/sys/vm/lowmem_reserve_ratio;quiet"
+    assert user_sysctls(spec, echoed) == {"watermark_scale_factor": "123", "lowmem_reserve_ratio": "100 30 12 0"}
     given = replace(spec, sysctl=(("min_free_kbytes", "5000"),))
     assert user_sysctls(given) == {"min_free_kbytes": "5000"}
 
@@ -116,6 +119,16 @@ def test_user_values_are_computed_from_what_is_managed_then() -> None:
     assert made.zones[1].wmark_min == 10000 * 250_000 // 253_840
     assert made.zones[0].lowmem_reserve[1] == 2500
     assert made.zones[1].pcp_high == 25_000
+
+
+def test_a_fraction_that_the_user_sets_leaves_what_was_tuned_before() -> None:
+    spec = spec_of(kernel="6.12")
+    made = predict_pcp(spec, inputs(spec, sysctls={"percpu_pagelist_high_fraction": "64"}))
+    figure = "node 0 zone DMA32 cpu 0 high"
+    assert made[figure] == 250_000 // 64
+    assert agrees(made[figure], 250_000 // 64 + 3000)
+    older = spec_of(kernel="6.1")
+    assert not agrees(predict_pcp(older, inputs(older, sysctls={"percpu_pagelist_high_fraction": "64"}))[figure], 9000)
 
 
 def test_only_the_other_sections_take_the_sysctl_for_the_users() -> None:
