@@ -76,3 +76,18 @@ def huge_page_order(arch: str, *, page_size: int = 4096, pae: bool = False) -> i
         return 9
     entry_bits = 3
     return page_size.bit_length() - 1 - entry_bits
+
+
+def hugetlb_sizes(arch: str, *, page_size: int = 4096, pae: bool = False) -> tuple[int, ...]:
+    """Return the kilobytes of hugetlb's page sizes, in the order in which a kernel sets them up.
+
+    Of x86-64 a processor that maps 1 GiB by one entry. Source: arch/x86/mm/hugetlbpage.c gigantic_pages_init before
+    mm/hugetlb.c hugetlb_init; arch/arm64/mm/hugetlbpage.c hugetlbpage_init. 32-bit arm has none without LPAE.
+    """
+    huge = page_size << huge_page_order(arch, page_size=page_size, pae=pae) >> 10
+    if arch == "arm64":
+        # Contiguous entries of either table: 16 and 16 with pages of 4 KiB, 128 and 32 with 16, 32 and 32 with 64.
+        upper, lower = {4096: (16, 16), 16384: (32, 128), 65536: (32, 32)}[page_size]
+        gigantic = (1 << 20,) if page_size == 4096 else ()
+        return (*gigantic, huge * upper, huge, (page_size >> 10) * lower)
+    return () if arch == "arm" else (1 << 20, huge) if arch == "x86_64" else (huge,)

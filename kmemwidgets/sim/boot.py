@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from kmemwidgets.arch import ARCHES, hugetlb_sizes
 from kmemwidgets.records import BadInput, MachineSpec
 
 from .cmdline import is_on, parameter, parameters
@@ -17,12 +18,14 @@ from .page_alloc import PageAllocator
 from .reserves import WRITABLE, Reserves, ReserveSettings, init_reserves
 from .rules import mmzone, pcp_size, pick
 from .rules.allocator import allocator_rules
+from .show_mem import ShownAs
 from .shuffle import Shuffle
 from .zone_sizes import (
     NodeMemory,
     ZoneRange,
     all_nodes,
     cpus_by_node,
+    highmem_zones,
     movable_starts,
     movable_zone,
     node_distances,
@@ -120,7 +123,7 @@ def boot(spec: MachineSpec, seed: int = 0) -> Booted:
         grouping=total >= MIGRATE_TYPES << shift,
         shuffle=Shuffle(seed) if rules.buddy.can_shuffle and asks_for_shuffle(spec) else None,
     )
-    page_alloc.page_kb = spec.page_size >> 10
+    page_alloc.shown = _shown_as(spec, ranges, thp is not None)
     _hand_over(spec, memblock, page_alloc, cma_areas)
     if not any(zone.managed for zone in zones):
         raise BadInput("no memory is left for the page allocator", todo="describe a machine with more memory")
@@ -151,6 +154,34 @@ def boot(spec: MachineSpec, seed: int = 0) -> Booted:
                 raise BadInput(str(error), todo="describe sysctls as they can be written") from error
     page_alloc.setup_per_cpu_pageset()
     return Booted(memory, ranges, memblock, zones, order, reserves, memmap, page_alloc)
+
+
+def _shown_as(spec: MachineSpec, ranges: Sequence[ZoneRange], thp: bool) -> ShownAs:
+    """Return what of the configuration a report of memory shows; of what nobody knows, what is usual."""
+    big = ARCHES[spec.arch].bits == 64
+    hugetlb = spec.option("CONFIG_HUGETLB_PAGE") != "n"
+    return ShownAs(
+        page_kb=spec.page_size >> 10,
+        numa=(spec.option("CONFIG_NUMA") or ("y" if big else "n")) == "y",
+        thp=thp,
+        memory_failure=(spec.option("CONFIG_MEMORY_FAILURE") or ("y" if big else "n")) == "y",
+        highmem=highmem_zones(ranges) if any(entry.name == "HighMem" for entry in ranges) else (),
+        hugetlb_kb=hugetlb_sizes(spec.arch, page_size=spec.page_size, pae=spec.pae) if hugetlb else (),
+        preempt=_preempt_model(spec),
+        stack_head="" if spec.arch == "arm" else "Call trace:" if spec.arch == "arm64" else "Call Trace:",
+        task_tags=spec.arch == "x86_64",
+    )
+
+
+def _preempt_model(spec: MachineSpec) -> str:
+    """Return how the kernel preempts, as it writes it (kernel/sched/core.c preempt_model_str)."""
+    if spec.option("CONFIG_PREEMPT_DYNAMIC") == "y":
+        usual = "full" if spec.option("CONFIG_PREEMPT") == "y" else "voluntary"
+        chosen = parameter(spec.cmdline, "preempt") or ("lazy" if spec.option("CONFIG_PREEMPT_LAZY") == "y" else usual)
+        return f"PREEMPT({chosen})"
+    if spec.option("CONFIG_PREEMPT") == "y":
+        return "PREEMPT"
+    return "NONE" if spec.option("CONFIG_PREEMPT_NONE") == "y" else "VOLUNTARY"
 
 
 def _mapped_end(spec: MachineSpec, ranges: Sequence[ZoneRange]) -> int:

@@ -129,16 +129,27 @@ def parse_gfp(text: str, version: Version = (6, 1, 192)) -> int:
 
 
 def format_gfp(bits: int, version: Version = (6, 1, 192)) -> str:
-    """Write GFP flags as the kernel does: combined names first, then single ones, then a number for the rest."""
+    """Write GFP flags as the kernel does: combined names first, then single ones, then a number for the rest.
+
+    Source: include/trace/events/mmflags.h __def_gfpflag_names; lib/vsprintf.c format_flags.
+    """
     parts = []
     rest = bits
-    for name, value in {**combined(version), **FLAGS}.items():
+    values = {**FLAGS, **combined(version)}
+    for name in pick(GfpRules, TABLE, version).text_order:
+        value = values[name]
         if value and rest & value == value:
             parts.append(name)
             rest &= ~value
     if rest:
         parts.append(f"{rest:#x}")
     return "|".join(parts) or "none"
+
+
+def gfp_bits(bits: int, version: Version) -> int:
+    """Return the number that a kernel writes for flags: those before 2.6.24 had other bits, and fewer of them."""
+    moved = pick(GfpRules, TABLE, version).bits
+    return bits if moved is None else sum(old for new, old in moved if bits & new)
 
 
 def gfp_zone(bits: int) -> str:

@@ -95,6 +95,7 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
         self.pages = PageCommands(spec, self.page_alloc)
         self.policies = PolicyCommands(spec, self.page_alloc)
         self.objects = KernelObjects(spec, self.page_alloc, usable_memory(spec), tuple(self._booted.node_order), seed)
+        self.page_alloc.node_page_state = self.objects.node_page_state
         self._frames = Frames(self.page_alloc, [(entry.start_pfn, entry.end_pfn) for entry in self._booted.memory])
         self._frames.look()
         self._owners = Owners(self._frames, self.objects, self.memblock, spec.page_size)
@@ -252,7 +253,7 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
     @property
     def dmesg(self) -> tuple[str, ...]:
         """What the kernel would have printed: requests for pages that failed, then about objects and areas."""
-        return (*self.page_alloc.failures, *self.objects.dmesg)
+        return (*self.page_alloc.reports.texts, *self.objects.dmesg)
 
     def _gfp(self, gfp: int | str) -> int:
         return parse_gfp(gfp, self._spec.kernel) if isinstance(gfp, str) else int(gfp)
@@ -277,7 +278,10 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
             self._ages.begin(self.now + 1)
 
     def _run(self, command: Command) -> Any:
-        name, arguments = command
+        with self.page_alloc.reports.one_moment():
+            return self._run_now(*command)
+
+    def _run_now(self, name: str, arguments: Sequence[Any]) -> Any:
         if name in PAGE_COMMANDS:
             return self.pages.run(name, arguments)
         if name in POLICY_COMMANDS:

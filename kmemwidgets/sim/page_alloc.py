@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import alloc_flags as af
@@ -25,7 +25,9 @@ from .page import Page
 from .pcp import COSTLY_ORDER, PUT, PerCpuPages, drain_all, list_index, take
 from .plans import Record, plan_alloc, plan_free
 from .rules.allocator import AllocatorRules
+from .show_mem import ShownAs
 from .shuffle import Shuffle
+from .warn_alloc import FailureReports
 from .zone_lists import ZoneLists
 
 Emit = Callable[[tuple[Any, ...]], None]
@@ -63,8 +65,12 @@ class PageAllocator(FastPath):
         ``zones[i].free_area`` are the buddy lists alone.
     reclaim : Reclaim or None
         What the slow path calls; None: nothing can be reclaimed.
-    failures : list of str
-        Failure reports, newest last.
+    reports : FailureReports
+        What was said of requests that failed.
+    shown : ShownAs
+        What the configuration has to do with that.
+    node_page_state : callable
+        Returns the figures, in pages, that others count: slabs.
     numa : NumaStat
         How well requests were served.
     record : callable or None
@@ -100,9 +106,9 @@ class PageAllocator(FastPath):
         self.grouping = grouping and rules.buddy.migrate_types
         self.per_cpu_lists = per_cpu_lists and rules.pcp.lists > 0
         self.reclaim: slowpath.Reclaim | None = None
-        self.failures: list[str] = []
-        #: Kilobytes of a page, for reports.
-        self.page_kb = 4
+        self.reports = FailureReports(self)
+        self.shown = ShownAs()
+        self.node_page_state: Callable[[], Mapping[str, int]] = dict
         self.shuffle = shuffle
         self.largest_order = rules.buddy.nr_orders - 1
         # Only kernels with 14 lists keep huge pages on them.
@@ -374,10 +380,13 @@ class PageAllocator(FastPath):
         if nodemask is not None:
             zones = [live for live in zones if live.zone.nid in nodemask]
         if not zones:
+            self.reports.failed(gfp, order, cpu, nodemask)
             return self._told(-1, order, mt, gfp, cpu)
         pfn = self.get_page_from_freelist(zones, order, mt, highest, flags | self.nofragment(zones[0]), cpu)
         if pfn < 0:
             pfn = slowpath.alloc_pages_slowpath(self, zones, gfp, order, mt, highest, node, cpu)
+            if pfn < 0:
+                self.reports.failed(gfp, order, cpu, nodemask)
         elif nodemask is None and self.policy is None:
             plan_alloc(self, zones[0], gfp, order, nid, cpu, mt, highest)
         if pfn >= 0:
@@ -526,7 +535,7 @@ class PageAllocator(FastPath):
         """Copy all state: tables, lists, counters."""
         chance = self.shuffle.save() if self.shuffle else None
         zones = tuple(live.save() for live in self.zones)
-        return self.memmap.save(), zones, tuple(self.failures), chance, self.numa.save()
+        return self.memmap.save(), zones, self.reports.save(), chance, self.numa.save()
 
     checkpoint = save
 
@@ -535,7 +544,7 @@ class PageAllocator(FastPath):
         self.memmap.load(saved[0])
         for live, kept in zip(self.zones, saved[1], strict=True):
             live.load(kept)
-        self.failures[:] = saved[2]
+        self.reports.load(saved[2])
         if self.shuffle:
             self.shuffle.load(saved[3])
         self.numa.load(saved[4])

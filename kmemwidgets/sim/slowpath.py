@@ -1,11 +1,9 @@
-"""The slow path: reserves, kswapd, reclaim, and the failure report (__alloc_pages_slowpath)."""
+"""The slow path: reserves, kswapd, reclaim (__alloc_pages_slowpath)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
-
-from kmemwidgets.records import format_list
 
 from . import alloc_flags as af
 from .events import KSWAPD_WAKE, SLOWPATH
@@ -17,10 +15,8 @@ from .gfp import (
     __GFP_NOFAIL,
     __GFP_NOMEMALLOC,
     __GFP_NORETRY,
-    __GFP_NOWARN,
     __GFP_RETRY_MAYFAIL,
     __GFP_THISNODE,
-    format_gfp,
 )
 from .highatomic import unreserve_highatomic
 from .migratetype import MOVABLE
@@ -31,8 +27,6 @@ if TYPE_CHECKING:
     from .zone_lists import ZoneLists
 
 MAX_RECLAIM_RETRIES = 16
-#: Reports that are kept, as a log buffer keeps the last ones (the kernel prints ten in five seconds at most).
-MOST_REPORTS = 64
 #: enum compact_priority, as far as the slow path begins with it.
 PRIO_SYNC_LIGHT, PRIO_ASYNC = 1, 2
 
@@ -68,7 +62,7 @@ def alloc_pages_slowpath(
     nid: int,
     cpu: int,
 ) -> int:
-    """Try the reserves, then reclaim, then give up with a report; -1 if the request fails."""
+    """Try the reserves, then reclaim, then give up; -1 if the request fails."""
     flags = allocator.rules.gfp.alloc_flags(gfp, order, False)
     if allocator.cma and mt == MOVABLE:
         flags |= af.CMA
@@ -91,9 +85,6 @@ def alloc_pages_slowpath(
         pfn = allocator.get_page_from_freelist(zones, order, mt, highest, flags, cpu)
     if pfn < 0 and reclaim and can_reclaim:
         pfn = _reclaim(allocator, zones, gfp, order, mt, highest, nid, cpu, flags)
-    if pfn < 0 and not gfp & __GFP_NOWARN:
-        allocator.failures.append(report(allocator, gfp, order))
-        del allocator.failures[:-MOST_REPORTS]
     return pfn
 
 
@@ -180,47 +171,3 @@ def _wake_kswapds(
 def _step(allocator: PageAllocator, step: str, flags: int, cpu: int) -> None:
     if allocator.decisions is not None:
         allocator.decisions((SLOWPATH, cpu, step, flags))
-
-
-def report(allocator: PageAllocator, gfp: int, order: int, comm: str = "kmem") -> str:
-    """Write the kernel's report of a failed request, without the call trace (warn_alloc, show_free_areas).
-
-    What nobody has, such as pages on LRU lists, is left out.
-    """
-    names = format_gfp(gfp, allocator.rules.version)
-    unit = allocator.page_kb
-    lines = [
-        (
-            f"{comm}: page allocation failure: order:{order}, mode:{gfp:#x}({names}), nodemask=(null),cpuset=/,"
-            f"mems_allowed={format_list({live.zone.nid for live in allocator.zones})}"
-        ),
-        "Mem-Info:",
-    ]
-    for live in allocator.zones:
-        zone = live.zone
-        boost = zone.watermark_boost
-        waiting = [pcp.count for pcp in live.pcps]
-        figures = {
-            "free": live.free_pages_now(), "boost": boost, "min": zone.wmark_min + boost, "low": zone.wmark_low + boost,
-            "high": zone.wmark_high + boost, "reserved_highatomic": live.nr_reserved_highatomic,
-            "present": zone.present, "managed": zone.managed, "free_pcp": sum(waiting), "local_pcp": waiting[0],
-            "free_cma": live.nr_free_cma,
-        }  # fmt: skip
-        words = " ".join(
-            f"{name}:{pages * unit}{'KB' if name == 'reserved_highatomic' else 'kB'}" for name, pages in figures.items()
-        )
-        lines.append(f"Node {zone.nid} {zone.name} {words}")
-        lines.append(f"lowmem_reserve[]: {' '.join(str(pages) for pages in zone.lowmem_reserve)}")
-    for live in allocator.zones:
-        parts = []
-        for at, row in enumerate(live.free_area.counts()):
-            letters = "".join("UMEHCI"[mt] for mt, count in enumerate(row) if count)
-            parts.append(f"{sum(row)}*{unit << at}kB" + (f" ({letters})" if letters else ""))
-        total = live.free_area.free_pages() * unit
-        lines.append(f"Node {live.zone.nid} {live.zone.name}: {' '.join(parts)} = {total}kB")
-    present = sum(live.zone.present for live in allocator.zones)
-    movable = sum(live.zone.present for live in allocator.zones if live.zone.name in ("HighMem", "Movable"))
-    lines.append(f"{present} pages RAM")
-    lines.append(f"{movable} pages HighMem/MovableOnly")
-    lines.append(f"{present - sum(live.zone.managed for live in allocator.zones)} pages reserved")
-    return "\n".join(lines)

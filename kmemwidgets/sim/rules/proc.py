@@ -35,7 +35,7 @@ _SHOW = "mm/vmstat.c zoneinfo_show_print"
 
 TABLE: tuple[Rule, ...] = (
     Rule("boost", _EARLIEST, False, "zoneinfo doesn't tell the boost.", _SHOW, ("source",)),
-    Rule("boost", (5, 14), True, "zoneinfo tells the boost.", _SHOW, ("recording:6.1", "recording:6.12")),
+    Rule("boost", (5, 16), True, "zoneinfo tells the boost.", _SHOW, ("recording:6.1", "recording:6.12")),
     Rule("promo", _EARLIEST, False, "zoneinfo doesn't tell the promo mark.", _SHOW, ("recording:6.1",)),
     Rule("promo", (6, 12), True, "zoneinfo tells the promo mark.", _SHOW, ("recording:6.12",)),
     Rule("pcp_bounds", _EARLIEST, False, "zoneinfo tells only the present high.", _SHOW,

@@ -42,12 +42,23 @@ def test_text_and_number_go_round(bits: int, version: tuple[int, ...]) -> None:
     [
         (0xDC0, "GFP_KERNEL|__GFP_ZERO"),
         (0x140CCA, "GFP_HIGHUSER_MOVABLE|__GFP_COMP"),
-        (0x152C4A, "GFP_NOFS|__GFP_HIGHMEM|__GFP_MOVABLE|__GFP_NOWARN|__GFP_NORETRY|__GFP_COMP|__GFP_HARDWALL"),
+        (0x152C4A, "GFP_NOFS|__GFP_HIGHMEM|__GFP_NOWARN|__GFP_NORETRY|__GFP_COMP|__GFP_HARDWALL|__GFP_MOVABLE"),
+        # As traces of 6.1 and 6.12 have them: __GFP_COMP before __GFP_ZERO, what is reclaimable at the end.
+        (0x140DCA, "GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO"),
+        (0x52810, "GFP_NOWAIT|__GFP_NOWARN|__GFP_NORETRY|__GFP_COMP|__GFP_RECLAIMABLE"),
         (0, "none"),
     ],
 )
 def test_combined_names_come_first(bits: int, text: str) -> None:
     assert gfp.format_gfp(bits) == text
+
+
+def test_single_names_come_by_their_bits_since_615() -> None:
+    """include/trace/events/mmflags.h: TRACE_GFP_FLAGS behind the combined names."""
+    assert gfp.format_gfp(0x140DCA, (6, 18, 35)) == "GFP_HIGHUSER_MOVABLE|__GFP_ZERO|__GFP_COMP"
+    assert gfp.format_gfp(0x152C4A, (6, 18, 35)) == (
+        "GFP_NOFS|__GFP_HIGHMEM|__GFP_MOVABLE|__GFP_NOWARN|__GFP_NORETRY|__GFP_COMP|__GFP_HARDWALL"
+    )
 
 
 def test_an_unknown_flag_is_refused() -> None:

@@ -552,9 +552,9 @@ def test_who_may_wait_stops_at_the_minimum_and_who_may_not_goes_deeper(build: Bu
 
 def test_a_failed_request_is_reported_in_the_kernels_words(build: Build) -> None:
     allocator, _ = exhausted(build)
-    assert allocator.failures == []
+    assert allocator.reports.texts == []
     assert allocator.alloc_pages(GFP_ATOMIC & ~0x20 | 0x40000, 2) == -1
-    report = allocator.failures[0]
+    report = allocator.reports.texts[0]
     assert "page allocation failure: order:2, mode:0x40800(" in report
     assert "Node 0 Normal free:256kB" in report
     assert "min:256kB low:320kB high:384kB" in report

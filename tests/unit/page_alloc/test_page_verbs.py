@@ -408,7 +408,7 @@ def test_a_failed_request_stands_in_dmesg_as_the_kernel_writes_it() -> None:
     zone = machine.snapshot().zone(0, "DMA")
     assert zone.free is not None
     assert f"Node 0 DMA free:{zone.free * 4}kB boost:" in report
-    assert f"present:{(zone.present or 0) * 4}kB managed:{(zone.managed or 0) * 4}kB free_pcp:" in report
+    assert f"present:{(zone.present or 0) * 4}kB managed:{(zone.managed or 0) * 4}kB mlocked:" in report
     counts = [area.nr_free for area in zone.free_area or ()]
     assert report.count(f"{counts[0]}*4kB") == 1
     assert f" = {sum(number << order for order, number in enumerate(counts)) * 4}kB" in report
