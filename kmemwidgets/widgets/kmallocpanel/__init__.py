@@ -25,6 +25,9 @@ GESTURES = (
     HELP,
 )
 
+#: Recorded sizes that are drawn, the most frequent ones; all are counted.
+MOST_SIZES = 400
+
 _HUE, _WASTE = "#3b78c2", "#e0a044"
 
 
@@ -94,6 +97,7 @@ class KmallocPanel(KmemWidget):
                 for label, flags in REQUESTS
             ],
             "recorded": [asked, taken] if self._requests else None,
+            "sizes": sorted(self._requests.items(), key=lambda row: -row[1])[:MOST_SIZES],
         }
 
     def summary(self) -> str:

@@ -36,7 +36,7 @@ GESTURES = (
 )
 COLORS = {
     "vmalloc": "#a8620f", "vmap": "#8455b3", "ioremap": "#336fb8", "user": "#3f7a3b", "vm_map_ram": "#2b7a77",
-    "unpurged": "#6b747e", "other": "#5f6a75", "hole": "#ffffff",
+    "unpurged": "#cdd3da", "other": "#5f6a75", "hole": "#ffffff",
 }  # fmt: skip
 
 
@@ -165,7 +165,9 @@ class VmallocPanel(KmemWidget):
     def _subtitle(self) -> str:
         areas = self.areas
         holes = sum(1 for place in places(areas) if place.kind == "hole")
-        return f"{count(len(areas))} areas, {size(sum(area.size for area in areas))}, {count(holes)} holes between them"
+        between = "1 hole" if holes == 1 else f"{count(holes)} holes"
+        number = "1 area" if len(areas) == 1 else f"{count(len(areas))} areas"
+        return f"{number}, {size(sum(area.size for area in areas))}, {between} between them"
 
 
 def _place(place: Place, page_size: int) -> dict[str, Any]:

@@ -24,7 +24,7 @@ function openView({ model, el, signal, wire, focus }) {
     next_page: () => turn(1),
     previous_page: () => turn(-1),
     find: () => search.focus(),
-    clear: () => put(model, { caller: "" }),
+    clear: () => find(""),
     allocate: () => ask(model, "allocate", { pages: Number(pages.value) }),
     free: () => chosen >= 0 && ask(model, "free", { address: data.places[chosen].start }),
   };
@@ -35,19 +35,18 @@ function openView({ model, el, signal, wire, focus }) {
     type: "search", class: "kmem-vmalloc-field", size: "24", spellcheck: "false", autocomplete: "off",
     placeholder: text("vmallocpanel.search"), "aria-label": text("vmallocpanel.search"),
   });
-  search.addEventListener("input", () => put(model, { caller: search.value }), { signal });
+  search.addEventListener("input", () => find(search.value), { signal });
   const pages = element("input", {
     type: "number", class: "kmem-vmalloc-field kmem-vmalloc-pages", min: "1", max: "65536", value: "4",
     "aria-label": text("vmallocpanel.pages"), disabled: off("allocate"),
   });
-  shell.tools.prepend(search, pages);
+  shell.tools.prepend(search, element("label", { class: "kmem-vmalloc-label" }, text("vmallocpanel.pages.label"), pages));
   for (const [gesture, label] of [["allocate", "vmalloc"], ["free", "vfree"]]) {
     const made = shell.tool({ label, says: text(`vmallocpanel.${gesture}`), onClick: handlers[gesture], gesture });
     made.disabled = off(gesture);
     if (made.disabled) made.title = text("shell.noverb", { verb: label });
   }
-  const legend = element("div", { class: "kmem-vmalloc-legend" }, ...KINDS.map((kind) =>
-    element("span", {}, element("i", { class: `kmem-vmalloc-swatch kmem-vmalloc-${kind}` }), text(`vmallocpanel.kind.${kind}`))));
+  const legend = element("div", { class: "kmem-vmalloc-legend" });
   const band = element("div", {
     class: "kmem-vmalloc-band", tabindex: "0", role: "listbox", "aria-label": shell.about.title,
   });
@@ -75,12 +74,27 @@ function openView({ model, el, signal, wire, focus }) {
     mark(data.places.findIndex((each) => address >= BigInt(each.start) && address < BigInt(each.end)));
   }, signal);
 
+  function find(caller) {
+    put(model, { caller });
+    const found = data.places.filter((place) => caller && (place.caller ?? "").includes(caller));
+    shell.say(caller ? text("vmallocpanel.found", { count: count(found.length), caller }) : "");
+  }
+  // Only kinds that there are, and what the pattern at the end of an area is.
+  function writeLegend() {
+    const there = new Set(data.places.map(({ kind }) => kind));
+    fill(legend, ...KINDS.filter((kind) => there.has(kind)).map((kind) =>
+      element("span", {}, element("i", { class: `kmem-vmalloc-swatch kmem-vmalloc-${kind}` }), text(`vmallocpanel.kind.${kind}`))),
+    there.size && !(there.size === 1 && there.has("hole"))
+      ? element("span", {}, element("i", { class: "kmem-vmalloc-swatch kmem-vmalloc-guarded" }), text("vmallocpanel.kind.guard"))
+      : null);
+  }
   function build() {
+    writeLegend();
     blocks = data.places.map((place, i) => {
       const block = element("div", {
         class: `kmem-vmalloc-block kmem-vmalloc-${place.kind}`, role: "option", id: `${shell.root.getAttribute("aria-labelledby")}-${i}`,
-        "aria-label": words(place), style: `width:${12 + 7 * Math.log2(place.pages + 1)}px`,
-      }, element("span", { text: place.pages > 3 ? count(place.pages) : "" }));
+        "aria-label": words(place), title: words(place), style: `width:${12 + 7 * Math.log2(place.pages + 1)}px`,
+      }, element("span", { text: count(place.pages) }));
       if (place.kind !== "hole") block.append(element("i", { class: "kmem-vmalloc-guard" }));
       block.addEventListener("click", () => choose(i));
       return block;
@@ -90,7 +104,7 @@ function openView({ model, el, signal, wire, focus }) {
     const head = ["caller", "areas", "size"].map((name) => element("th", { scope: "col", text: text(`vmallocpanel.${name}`) }));
     const rows = data.callers.map(([name, number, size]) => {
       const button = element("button", { type: "button", class: "kmem-vmalloc-caller", text: name });
-      button.addEventListener("click", () => put(model, { caller: name }));
+      button.addEventListener("click", () => find(name));
       return element("tr", {}, element("th", { scope: "row" }, button), element("td", { text: count(number) }), element("td", { text: size }));
     });
     fill(callers, element("summary", { text: text("vmallocpanel.callers") }),
@@ -118,9 +132,10 @@ function openView({ model, el, signal, wire, focus }) {
       element("li", { class: `kmem-vmalloc-step kmem-vmalloc-step-${each.kind}` },
         element("strong", { text: `${each.level}[${each.index}]` }),
         element("code", { text: each.entry ?? text("vmallocpanel.walk.boot") }),
+        element("span", { class: "kmem-vmalloc-faint", text: text("vmallocpanel.walk.maps", { span: each.span }) }),
         element("span", {
           class: "kmem-vmalloc-faint",
-          text: text("vmallocpanel.walk.maps", { span: each.span, table: each.table ?? text("vmallocpanel.walk.image") }),
+          text: each.table === null ? text("vmallocpanel.walk.image") : text("vmallocpanel.walk.table", { frame: each.table }),
         })),
     ]);
     const end = walk.physical === null ? text("vmallocpanel.walk.none") : text("vmallocpanel.walk.frame", walk);
@@ -137,7 +152,11 @@ function openView({ model, el, signal, wire, focus }) {
         element("span", { text: text("vmallocpanel.walk.title", walk) }),
         button("◀", "previous_page"), button("▶", "next_page")),
       element("ol", { "aria-label": text("vmallocpanel.walk.title", walk) }, ...steps,
-        element("li", { class: `kmem-vmalloc-step kmem-vmalloc-step-${walk.physical === null ? "none" : "frame"}`, text: end })));
+        element("li", { class: `kmem-vmalloc-step kmem-vmalloc-step-${walk.physical === null ? "none" : "frame"}` },
+          ...(walk.physical === null ? [end] : [
+            element("strong", { text: text("vmallocpanel.walk.pfn", walk) }),
+            element("code", { text: walk.physical }),
+            element("span", { class: "kmem-vmalloc-faint", text: text("vmallocpanel.walk.physical") })]))));
     if (turned) shell.say(`${walk.address}: ${end}`);
     turned = false;
   }
