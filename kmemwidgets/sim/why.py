@@ -99,9 +99,13 @@ def _summed(told: Sequence[tuple[str, str]], names: frozenset[str], kept: int, m
 def _told(events: Iterable[TraceEvent], version: Version, zone_names: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield each event's name and its sentence."""
     splits: list[dict[str, Any]] = []
+    given: list[tuple[str, str]] = []
     run: _Run | None = None
     for event in events:
         fields = event.fields
+        if given and event.name not in _DRAINING:
+            yield from given
+            given = []
         if event.name == "mm_compaction_begin":
             run = _Run(fields)
         if run is not None:
@@ -118,8 +122,16 @@ def _told(events: Iterable[TraceEvent], version: Version, zone_names: Sequence[s
             yield "expand", _split(splits)
             splits = []
         line = _SENTENCES.get(event.name, _nothing)(fields, version, zone_names)
+        if event.name in ("merge", "buddy_put"):
+            given.append((event.name, line))
+            continue
         if line:
             yield event.name, line
+        if event.name == "mm_page_pcpu_drain":
+            # The kernel tells of a drained block when it has its place.
+            yield from given
+            given = []
+    yield from given
     if splits:
         yield "expand", _split(splits)
 

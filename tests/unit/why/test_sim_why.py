@@ -100,3 +100,32 @@ def test_every_kind_of_event_can_be_told() -> None:
         event = TraceEvent(0, system, name, {field: values.get(field, 1) for field in names})
         for line in sentences([event], (6, 1, 192), ("DMA", "Normal")):
             assert "None" not in line
+
+
+def test_a_free_is_told_to_the_end_of_the_list_it_lies_on() -> None:
+    lines = told(used(), 4)
+    assert lines[1].startswith("pfn 0x1000 goes to the head of the cpu's list (order 0, Unmovable)")
+    machine = Machine.boot(memory="64M", cpus=1)
+    block = machine.alloc_pages("GFP_KERNEL", 5)
+    assert block is not None
+    machine.free_pages(block, 5)
+    lines = told(machine)
+    assert [line.split()[2] for line in lines[1:]] == ["merges"] * 5 + ["of"]
+    assert lines[-1] == "pfn 0x1000 of order 10 goes onto the Unmovable list, at its head"
+
+
+def test_of_a_refill_and_of_a_drain_it_is_told_how_many() -> None:
+    machine = Machine.boot(memory="1G", cpus=1)
+    pages = [machine.alloc_pages("GFP_KERNEL") for _ in range(16_000)]
+    lines = told(machine, 1)
+    assert sum(" is split from " in line for line in lines) == 2
+    assert sum("more blocks are split" in line for line in lines) == 1
+    for page in pages:
+        count = machine.page_alloc.pcp(1, 0).count
+        assert page is not None
+        machine.free_pages(page)
+        if machine.page_alloc.pcp(1, 0).count < count:
+            break
+    lines = told(machine)
+    assert len(lines) == 3
+    assert lines[-1].startswith("63 blocks go from the cpu's lists back to the buddy lists, where they merge")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kmemwidgets.capture import Capture
 from kmemwidgets.records import KPF, BadInput, FrameTable, Snapshot, TraceEvent, ZoneInfo
 from kmemwidgets.sim import Machine
 from kmemwidgets.widgets.timeline import Timeline, TraceSource
@@ -88,6 +89,84 @@ def test_what_events_do_not_tell_is_unknown() -> None:
     assert snapshot.meminfo is None
     assert any("not followed" in note for note in snapshot.notes)
     assert source.frame(20).flags == FREE
+
+
+def test_owners_and_ages_follow_the_events() -> None:
+    source = TraceSource(before(), EVENTS)
+    assert source.frame_kinds() == ("flags", "owner", "age")
+    source.goto(2)
+    assert source.frame(22).owner == "work"
+    assert (source.frame(22).age, source.taken_by(23)) == (1, 1)
+    table = source.frame_table("age")
+    assert table is not None
+    assert table.labels[table.codes[4]] == "1 event ago"
+    source.goto(3)
+    assert (source.frame(22).owner, source.taken_by(22)) == ("free", None)
+    source.goto(8)
+    owners = source.frame_table("owner")
+    assert owners is not None
+    assert [owners.labels[code] for code in owners.codes[3:6]] == ["free", "work", "free"]
+    assert owners.labels[owners.codes[62]] == "before the trace"
+    source.goto(1)
+    assert source.taken_by(20) == 1
+
+
+def test_a_part_that_is_freed_leaves_single_frames_behind() -> None:
+    events = [
+        event(0, "mm_page_alloc", page=1, pfn=24, order=3),
+        event(1, "mm_page_free", page=1, pfn=26, order=0),
+        event(2, "mm_page_alloc", page=1, pfn=26, order=0),
+    ]
+    source = TraceSource(before(), events)
+    source.goto(2)
+    assert [source.taken_by(pfn) for pfn in range(23, 33)] == [None, 1, 1, None, 1, 1, 1, 1, 1, None]
+    source.goto(3)
+    assert [source.taken_by(pfn) for pfn in (25, 26, 27)] == [1, 3, 1]
+    ages = source.frame_table("age")
+    assert ages is not None
+    assert [ages.labels[ages.codes[at]] for at in (9, 10)] == ["2 to 3 events ago", "the last event"]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 15), st.integers(0, 2)), max_size=40), st.data())
+def test_owners_are_the_same_whichever_way_a_moment_was_reached(
+    steps: list[tuple[bool, int, int]], data: st.DataObject
+) -> None:
+    events = [
+        event(i, "mm_page_alloc" if taken else "mm_page_free", page=1, pfn=16 + (at << order), order=order)
+        for i, (taken, at, order) in enumerate(steps)
+    ]
+    walked = TraceSource(before(), events)
+    for _ in range(4):
+        number = data.draw(st.integers(0, len(events)))
+        fresh = TraceSource(before(), events)
+        for source in (walked, fresh):
+            source.goto(number)
+        for kind in ("owner", "age"):
+            assert walked.frame_table(kind) == fresh.frame_table(kind)
+
+
+def test_a_recorded_trace_has_lists_and_answers_at_any_moment() -> None:
+    line = Timeline(Capture.bundled("amd64-512m"), trace="t_quiet")
+    source = line.source
+    assert isinstance(source, TraceSource)
+    assert source.frame_kinds() == ("flags", "order", "migratetype", "owner", "age")
+    line.go_to(12)  # an allocation of one page
+    zone = source.snapshot().zone(0, "DMA32")
+    assert zone.free == sum(area.nr_free << area.order for area in zone.free_area or ())
+    lists = source.free_lists(0, "DMA32", 10**6)
+    assert {order: 0 for order, _ in lists}.keys() == set(range(11))
+    assert sum(len(pfns) for (order, _), pfns in lists.items() if order == 10) == (zone.free_area or ())[10].nr_free
+    told = line.why()
+    assert told[-1] == "the recorded kernel gave cpu 0 the same frame"
+    assert line.said == "\n".join(told)
+    pfn = source.events[11].fields["pfn"]
+    assert (source.frame(pfn).order, source.frame(pfn).head, source.frame(pfn).age) == (0, pfn, 12)
+    # An event that asks for no page says so; and an earlier moment is what it was.
+    assert source.why(1) == ("kmalloc asks nothing of the page allocator",)
+    line.go_to(line.length)
+    assert source.snapshot().zone(0, "DMA32") != zone
+    line.go_to(12)
+    assert source.snapshot().zone(0, "DMA32") == zone
 
 
 def test_a_jump_asks_for_everything_again() -> None:
