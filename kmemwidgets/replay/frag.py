@@ -6,14 +6,14 @@ The free lists come from the replay of the trace's requests; the indexes from th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from kmemwidgets.capture import Capture
 from kmemwidgets.procfs import extfrag
 from kmemwidgets.sim.fragmentation import fragmentation_index, unusable_free_index
-from kmemwidgets.tracefs import Row, scan
+from kmemwidgets.tracefs import Row, read_time, scan
 
 from .compacting import FOLLOWED, CompactingReplay, mark_compound
 from .result import PageResult
@@ -71,7 +71,14 @@ class FragReplay(CompactingReplay):
 
     def run(self, rows: Iterable[Row]) -> PageResult:
         """Go through a trace, looking at the lists before the first event behind each moment."""
-        return super().run(_Watched(self, rows))
+        rows = list(rows)
+        self.begin(rows)
+        for over, row in enumerate(rows):
+            while self.moments and read_time(row[4]) > self.moments[-1]:
+                self.go_on(over - self._row)
+                self.look()
+        self.go_on()
+        return self.end()
 
     def look(self) -> None:
         """Note the free blocks of all zones now."""
@@ -81,21 +88,6 @@ class FragReplay(CompactingReplay):
             (live.zone.nid, live.zone.name): [sum(row) for row in live.free_area.counts()]
             for live in self.allocator.zones
         }
-
-
-class _Watched:
-    """Rows that stop at the moments of a replay; may be gone through again."""
-
-    def __init__(self, replay: FragReplay, rows: Iterable[Row]) -> None:
-        self._replay = replay
-        self._rows = rows
-
-    def __iter__(self) -> Iterator[Row]:
-        moments = self._replay.moments
-        for row in self._rows:
-            while moments and row[4] > moments[-1]:
-                self._replay.look()
-            yield row
 
 
 def extra_keys(capture: Capture, trace: str, text: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from kmemwidgets.sim.pcp import COSTLY_ORDER, decay_high, drain_all, drain_remot
 from kmemwidgets.sim.pcp_lock import alloc_past_lists, free_past_lists
 from kmemwidgets.sim.several_pages import alloc_pages_bulk, free_to_tail
 from kmemwidgets.sim.zone_lists import ZoneLists
-from kmemwidgets.tracefs import LOST
+from kmemwidgets.tracefs import LOST, Row
 
 from .boot import BOOT_EVENTS, DEFERRED, BootStages
 from .checkpoints import Checkpoints
@@ -61,8 +61,6 @@ BULK_CHUNK = 100
 KTHREADS = ("kswapd", "kcompactd", "khugepaged", "ksoftirqd")
 ACCOUNT, HIGHMEM, NOWARN = 0x400000, 0x2, 0x2000
 PER_PAGE = 512
-
-Row = tuple[str, str, int, int, int, str, tuple[Any, ...]]
 
 
 class PageReplay(Checkpoints):

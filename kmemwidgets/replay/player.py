@@ -13,10 +13,10 @@ from kmemwidgets.records import TraceEvent
 from kmemwidgets.sim.events import EventLog
 from kmemwidgets.sim.page_alloc import PageAllocator
 from kmemwidgets.sim.why import sentences
-from kmemwidgets.tracefs import LOST, scan
+from kmemwidgets.tracefs import LOST, Row, scan
 
 from .future import BATCH_ROWS
-from .pages import PageReplay, Row
+from .pages import PageReplay
 from .trace import not_replayable, prepare, search_start
 
 #: Rows from one checkpoint to the next, at least; and how many checkpoints there are at most.

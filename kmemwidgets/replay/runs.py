@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kmemwidgets.sim.events import EXTFRAG, PCPU_DRAIN, ZONE_LOCKED
+from kmemwidgets.tracefs import read_time
 
 from .cpu import Cpu, Run
 from .result import Miss, PageResult, Tally
@@ -26,7 +27,8 @@ class Runs:
         #: What the simulation told since the last look.
         self._told: list[tuple[Any, ...]] = []
         self._row = 0
-        self._time = 0
+        #: The stamp of the row, as printed.
+        self._time = "0"
 
     def _all_explained(self) -> bool:
         """Tell whether the state can be trusted: hardly any allocation was missed."""
@@ -86,7 +88,7 @@ class Runs:
 
     def _miss(self, what: str, predicted: str, recorded: str, cpu: int, cause: str = "") -> None:
         cause = cause or self._usual_cause()
-        self.result.miss(Miss(self._row, self._time, cpu, what, predicted, recorded, cause))
+        self.result.miss(Miss(self._row, read_time(self._time), cpu, what, predicted, recorded, cause))
 
     def _usual_cause(self) -> str:
         """Say what a miss comes from at this point of the trace if nothing better is known."""

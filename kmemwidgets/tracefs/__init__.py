@@ -6,6 +6,7 @@ same text at about the cost of splitting its lines, `format` writes what the ker
 
 from __future__ import annotations
 
+from .head import read_time
 from .layouts import EVENTS, KMEM_EVENTS, PAGE_EVENTS, SLAB_EVENTS
 from .reader import Lost, TraceFile, Unreadable, in_time_order, parse
 from .scanner import LOST, SCAN_FIELDS, Row, Scan, scan
@@ -29,5 +30,6 @@ __all__ = [
     "format_event",
     "in_time_order",
     "parse",
+    "read_time",
     "scan",
 ]

@@ -32,13 +32,13 @@ _PERF = re.compile(
 
 
 class Head(NamedTuple):
-    """The start of a line, and the rest of it."""
+    """The start of a line, and the rest of it. `time` is the stamp as printed: `read_time` reads it."""
 
     comm: str
     pid: int
     cpu: int
     flags: str
-    time_ns: int
+    time: str
     system: str
     name: str
     text: str
@@ -57,11 +57,11 @@ def read_head(line: str) -> Head | None:
     found = _TRACE.fullmatch(line)
     if found:
         column, loose, pid, cpu, flags, time, name, text = found.groups()
-        return Head((column or loose).lstrip(), int(pid), int(cpu), flags or "", read_time(time), "", name, text)
+        return Head((column or loose).lstrip(), int(pid), int(cpu), flags or "", time, "", name, text)
     found = _PERF.fullmatch(line)
     if found:
         comm, pid, cpu, flags, time, system, name, text = found.groups()
-        return Head(comm, int(pid), int(cpu), flags or "", read_time(time), system, name, text)
+        return Head(comm, int(pid), int(cpu), flags or "", time, system, name, text)
     return None
 
 
@@ -92,8 +92,8 @@ def is_notice(line: str) -> bool:
     )
 
 
-def split_lines(source: str | bytes | Iterable[str] | Iterable[bytes], where: str) -> tuple[list[str], bool, bool]:
-    """Return lines without their ends, whether the last one had an end, and whether bytes had to be escaped.
+def read_text(source: str | bytes | Iterable[str] | Iterable[bytes], where: str) -> tuple[str, bool]:
+    """Return the text of a trace, a line feed behind each whole line, and whether bytes had to be escaped.
 
     Only a line feed ends a line: a task's name may hold anything else that Python takes for a line's end.
     """
@@ -102,17 +102,22 @@ def split_lines(source: str | bytes | Iterable[str] | Iterable[bytes], where: st
     elif isinstance(source, bytes | bytearray | memoryview):
         text, escaped = _decode(bytes(source))
     else:
-        return _from_lines(source, where)
+        text, escaped = _join(source, where)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").removesuffix("\r")
+    return text, escaped
+
+
+def split_lines(text: str) -> tuple[list[str], bool]:
+    """Return lines without their ends, and whether the last one had an end."""
     lines = text.split("\n")
     complete = not lines[-1]
     if complete:
         lines.pop()
-    if "\r" in text:
-        lines = [line.removesuffix("\r") for line in lines]
-    return lines, complete, escaped
+    return lines, complete
 
 
-def _from_lines(source: Iterable[str] | Iterable[bytes], where: str) -> tuple[list[str], bool, bool]:
+def _join(source: Iterable[str] | Iterable[bytes], where: str) -> tuple[str, bool]:
     lines: list[str] = []
     escaped = False
     ends = 0
@@ -127,7 +132,8 @@ def _from_lines(source: Iterable[str] | Iterable[bytes], where: str) -> tuple[li
         ends += text.endswith("\n")
         lines.append(text.rstrip("\r\n"))
     # Lines of a file carry their ends, all but one that was cut; lines of a list carry none.
-    return lines, ends in (0, len(lines)), escaped
+    complete = ends in (0, len(lines))
+    return "\n".join(lines) + ("\n" if lines and complete else ""), escaped
 
 
 def _decode(raw: bytes) -> tuple[str, bool]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from kmemwidgets.records import BadInput, TraceEvent
 
-from .head import MAX_LINE, Head, is_notice, read_head, read_lost, split_lines
+from .head import MAX_LINE, Head, is_notice, read_head, read_lost, read_text, read_time, split_lines
 from .layouts import EVENTS
 from .template import read_pairs
 
@@ -111,8 +111,8 @@ def parse(source: str | bytes | Iterable[str] | Iterable[bytes], *, where: str =
     >>> parse(line).events[0].fields["pfn"]
     36146
     """
-    lines, ended, escaped = split_lines(source, where)
-    return _Reader(lines, ended, escaped, where).read()
+    text, escaped = read_text(source, where)
+    return _Reader(*split_lines(text), escaped, where).read()
 
 
 class _Reader:
@@ -170,7 +170,7 @@ class _Reader:
 
     def event(self, head: Head, last: bool) -> bool:
         """Add an event; False where it is the last line and cut off."""
-        comm, pid, cpu, flags, time_ns, system, name, text = head
+        comm, pid, cpu, flags, time, system, name, text = head
         layout = EVENTS.get(name)
         fields = read_fields(name, text)
         if fields is None:
@@ -186,8 +186,8 @@ class _Reader:
             system = layout.system if layout else "kprobes" if "probe" in fields else ""
         self.events.append(
             TraceEvent(
-                seq=len(self.events), system=system, name=name, fields=fields, cpu=cpu, time_ns=time_ns, pid=pid,
-                comm=comm, flags=flags,
+                seq=len(self.events), system=system, name=name, fields=fields, cpu=cpu, time_ns=read_time(time),
+                pid=pid, comm=comm, flags=flags,
             )
         )  # fmt: skip
         return True

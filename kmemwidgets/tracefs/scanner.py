@@ -6,10 +6,12 @@ it. Lines of the usual shape are cut at their blanks; whatever looks odd goes th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
-from .head import Head, is_notice, read_head, read_lost, split_lines
+from .head import Head, is_notice, read_head, read_lost, read_text
 from .layouts import KMEM_EVENTS
 from .reader import Lost, is_cut, read_fields
 
@@ -27,6 +29,7 @@ SCAN_FIELDS: dict[str, tuple[str, ...]] = {
     "mm_page_free_batched": _PAGE,
     "mm_page_alloc_zone_locked": (*_PAGE, "migratetype", "percpu_refill"),
     "mm_page_pcpu_drain": (*_PAGE, "migratetype"),
+    "mm_vmscan_write_folio": ("pfn", "flags"),
     "mm_page_alloc_extfrag": (
         "pfn", "alloc_order", "fallback_order", "pageblock_order", "alloc_migratetype", "fallback_migratetype",
         "fragmenting", "change_ownership",
@@ -40,58 +43,36 @@ SCAN_FIELDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-#: One event, as few objects as possible: (name, comm, pid, cpu, time_ns, flags, values).
-#: `name` is the event or `LOST`, `flags` the latency columns (empty where the text has none), `values` the fields
-#: that `SCAN_FIELDS` names. `pfn` is None for the failed attempt that the kernel prints as page 0; a field that
-#: this kernel doesn't print is None.
-Row = tuple[str, str, int, int, int, str, tuple[Any, ...]]
-
-
-# The words of a line: 0 task, 1 cpu, 2 flags, 3 time, 4 event, then its fields. Each of these functions raises
-# KeyError or ValueError where a word isn't what usually stands there; looking a small number's word up is quicker
-# than converting it.
-_ORDER = {f"order={n}": n for n in range(32)}
-_TYPE = {f"migratetype={n}": n for n in range(16)}
-_REFILL = {"percpu_refill=0": 0, "percpu_refill=1": 1}
+#: One event, as few objects as possible: (name, comm, pid, cpu, time, flags, values).
+#: `name` is the event or `LOST`, `time` the stamp as printed, which few ask for (`read_time`), `flags` the latency
+#: columns (empty where the text has none), `values` the fields that `SCAN_FIELDS` names. `pfn` is None for the failed
+#: attempt that the kernel prints as page 0; a field that this kernel doesn't print is None.
+Row = tuple[str, str, int, int, str, str, tuple[Any, ...]]
 
 
 def _refuse(word: str) -> None:
     raise ValueError(word)
 
 
-class _Frames(dict[str, int]):
-    """Words ``pfn=0x...`` to frame numbers: most frames come up many times."""
+class _Tails(dict[str, tuple[Any, ...]]):
+    """The end of an event's text, from its third value on, to those values: few texts, and each comes up often.
 
-    __slots__ = ()
+    Raises ValueError where the text has not the usual form.
+    """
 
-    def __missing__(self, word: str) -> int:
-        digits = word[6:]
-        if word[:6] != "pfn=0x" or len(digits) > 13 or not digits.isalnum():  # int() takes "+1" and "1_0" too
-            raise ValueError(word)
-        frame = self[word] = int(digits, 16)
-        return frame
+    __slots__ = ("_match", "_read")
 
+    def __init__(self, pattern: str, *read: Callable[[str], int | str]) -> None:
+        super().__init__()
+        self._match = re.compile(pattern).fullmatch
+        self._read = read
 
-def _page_alloc(words: list[str], frames: _Frames) -> tuple[Any, ...]:
-    _, _, _, _, _, _, pfn, order, migratetype, gfp_flags = words
-    if gfp_flags[:10] != "gfp_flags=" or pfn == "pfn=0x0":
-        raise ValueError(gfp_flags)
-    return (frames[pfn], _ORDER[order], _TYPE[migratetype], gfp_flags[10:])
-
-
-def _page_free(words: list[str], frames: _Frames) -> tuple[Any, ...]:
-    _, _, _, _, _, _, pfn, order = words
-    return (frames[pfn], _ORDER[order])
-
-
-def _zone_locked(words: list[str], frames: _Frames) -> tuple[Any, ...]:
-    _, _, _, _, _, _, pfn, order, migratetype, refill = words
-    return (frames[pfn], _ORDER[order], _TYPE[migratetype], _REFILL[refill])
-
-
-def _pcpu_drain(words: list[str], frames: _Frames) -> tuple[Any, ...]:
-    _, _, _, _, _, _, pfn, order, migratetype = words
-    return (frames[pfn], _ORDER[order], _TYPE[migratetype])
+    def __missing__(self, text: str) -> tuple[Any, ...]:
+        found = self._match(text)
+        if found is None:
+            raise ValueError(text)
+        values = self[text] = tuple(read(value) for read, value in zip(self._read, found.groups(), strict=True))
+        return values
 
 
 def _pointer(word: str) -> int:
@@ -101,54 +82,71 @@ def _pointer(word: str) -> int:
     return int(digits, 16)
 
 
-class _Sizes(dict[str, int]):
-    """Words such as ``bytes_req=64`` to numbers: a kernel asks for few sizes, and for those often."""
+# Two digits are more than any order or type has; nodes are fewer than 1024.
+_ORDER = r"order=(\d\d?)"
+_TYPE = r" migratetype=(\d\d?)"
+_ASKED = r"bytes_req=(\d{1,18}) bytes_alloc=(\d{1,18}) gfp_flags=(\S*) node=(-1|\d{1,3}) accounted=(?:true|false)"
 
-    __slots__ = ()
-
-    def __missing__(self, word: str) -> int:
-        digits = word[word.index("=") + 1 :]
-        if not digits.isdecimal() or len(digits) > 18:
-            raise ValueError(word)
-        size = self[word] = int(digits)
-        return size
-
-
-def _kfree(words: list[str], _sizes: _Sizes) -> tuple[Any, ...]:
-    _, _, _, _, _, call_site, ptr = words
-    return (call_site[10:], _pointer(ptr))
-
-
-def _cache_free(words: list[str], _sizes: _Sizes) -> tuple[Any, ...]:
-    _, _, _, _, _, call_site, ptr, name = words
-    if name[:5] != "name=":
-        raise ValueError(name)
-    return (call_site[10:], _pointer(ptr), name[5:])
-
-
-_NODE = {f"node={n}": n for n in range(-1, 64)}
-
-
-def _bytes(words: list[str], sizes: _Sizes) -> tuple[Any, ...]:
-    _, _, _, _, _, call_site, ptr, bytes_req, bytes_alloc, gfp_flags, node, _ = words
-    if gfp_flags[:10] != "gfp_flags=" or bytes_req[:10] != "bytes_req=" or bytes_alloc[:12] != "bytes_alloc=":
-        raise ValueError(gfp_flags)
-    return (call_site[10:], _pointer(ptr), sizes[bytes_req], sizes[bytes_alloc], gfp_flags[10:], _NODE[node])
-
-
-_PAGES: dict[str, Callable[[list[str], _Frames], tuple[Any, ...]]] = {
-    "mm_page_alloc": _page_alloc,
-    "mm_page_free": _page_free,
-    "mm_page_free_batched": _page_free,
-    "mm_page_alloc_zone_locked": _zone_locked,
-    "mm_page_pcpu_drain": _pcpu_drain,
+# How the usual lines of an event go on: behind the frame of a page event, behind the pointer of a slab event.
+_PAGES: dict[str, tuple[str, *tuple[Callable[[str], int | str], ...]]] = {
+    "mm_page_alloc": (_ORDER + _TYPE + r" gfp_flags=(\S*)", int, int, str),
+    "mm_page_free": (_ORDER, int),
+    "mm_page_free_batched": (_ORDER, int),
+    "mm_page_alloc_zone_locked": (_ORDER + _TYPE + " percpu_refill=([01])", int, int, int),
+    "mm_page_pcpu_drain": (_ORDER + _TYPE, int, int),
+    "mm_vmscan_write_folio": (r"flags=(\S*)", str),
 }
-_OBJECTS: dict[str, Callable[[list[str], _Sizes], tuple[Any, ...]]] = {
-    "kmalloc": _bytes,
-    "kmem_cache_alloc": _bytes,
-    "kfree": _kfree,
-    "kmem_cache_free": _cache_free,
+_OBJECTS: dict[str, tuple[str, *tuple[Callable[[str], int | str], ...]]] = {
+    "kmalloc": (_ASKED, int, int, str, int),
+    "kmem_cache_alloc": (_ASKED, int, int, str, int),
+    "kfree": ("",),
+    "kmem_cache_free": (r"name=(\S*)", str),
 }
+
+#: So many characters are taken apart at a time: few enough to stay in a processor's cache.
+_BLOCK = 1 << 15
+
+
+class _Usual:
+    """What the lines of one trace usually look like, learnt from those that were read with care.
+
+    Attributes
+    ----------
+    point : int
+        Where the fraction of a second begins: task, cpu and flags stand in columns.
+    heads : dict
+        What stands before that to task, pid, cpu, flags, and the column of the time stamp.
+    kinds : dict
+        The word that names an event to its name, its tails and whether it is a page event; None for an event that
+        nobody asked for. Events that are always read with care are not here.
+    """
+
+    __slots__ = ("heads", "kinds", "point", "wanted")
+
+    def __init__(self, wanted: frozenset[str]) -> None:
+        self.wanted = wanted
+        self.point = 0
+        self.heads: dict[str, tuple[str, int, int, str, int]] = {}
+        self.kinds: dict[str, tuple[str, _Tails, bool] | None] = {}
+
+    def learn(self, line: str, head: Head) -> None:
+        """Remember how a line begins, if its time stamp has microseconds."""
+        stamp = f" {head.time}: "
+        at = line.find(stamp)
+        words = line[at + len(stamp) :].split(None, 1)
+        if at < 0 or head.time[-7:-6] != "." or not words or words[0] != f"{head.system}:{head.name}:".lstrip(":"):
+            return
+        point = at + len(stamp) - 8
+        if point != self.point:
+            self.point = point
+            self.heads.clear()
+        self.heads[line[:point]] = head.comm, head.pid, head.cpu, head.flags, at + 1
+        name = head.name
+        if name not in self.wanted:
+            self.kinds[words[0]] = None
+        elif words[0] not in self.kinds and (name in _PAGES or name in _OBJECTS):
+            is_page = name in _PAGES
+            self.kinds[words[0]] = name, _Tails(*(_PAGES[name] if is_page else _OBJECTS[name])), is_page
 
 
 class Scan:
@@ -167,7 +165,7 @@ class Scan:
     def __init__(
         self, source: str | bytes | Iterable[str] | Iterable[bytes], wanted: Iterable[str], where: str
     ) -> None:
-        self._lines, self._ended, _ = split_lines(source, where)
+        self._text, _ = read_text(source, where)
         self._wanted = frozenset(wanted)
         self.lost: list[Lost] = []
         self.unreadable = 0
@@ -175,51 +173,70 @@ class Scan:
         self.rows = 0
 
     def __iter__(self) -> Iterator[Row]:
+        return chain.from_iterable(self._blocks())
+
+    def _blocks(self) -> Iterator[list[Row]]:
+        """Read block after block of whole lines, and what is left of a line that was cut."""
         self.lost.clear()
         self.unreadable = self.rows = 0
         self.cut = False
-        frames, sizes = _Frames(), _Sizes()
-        quick: dict[str, tuple[str, Callable[[list[str], Any], tuple[Any, ...]], Any]] = {
-            **{f"{name}:": (name, read, frames) for name, read in _PAGES.items() if name in self._wanted},
-            **{f"{name}:": (name, read, sizes) for name, read in _OBJECTS.items() if name in self._wanted},
-        }
-        slow = {f"{name}:" for name in self._wanted} - set(quick)
-        tasks: dict[str, tuple[str, int]] = {}
-        cpus: dict[str, int] = {}
-        seconds: dict[str, int] = {}
-        count = 0
-        for line in self._lines if self._ended else self._lines[:-1]:
-            words = line.split()
+        usual = _Usual(self._wanted)
+        text = self._text
+        begin = 0
+        while begin < len(text):
+            end = text.find("\n", begin + _BLOCK)
+            if end < 0:
+                end = text.rfind("\n", begin)
+            if end < 0:
+                last = self._careful(read_head(text[begin:]), text[begin:], True)
+                if last is not None:
+                    self.rows += 1
+                    yield [last]
+                return
+            yield self._read(text[begin:end].split("\n"), usual)
+            begin = end + 1
+
+    def _read(self, lines: list[str], usual: _Usual) -> list[Row]:
+        """Return the rows of some lines."""
+        before = self.rows
+        rows: list[Row] = []
+        values: tuple[Any, ...]
+        add = rows.append
+        heads = usual.heads
+        kinds = usual.kinds
+        point = usual.point
+        for line in lines:
             try:
-                time = words[3]
-                if words[4] not in quick and words[4] not in slow and words[1] in cpus and time[:-7] in seconds:
+                comm, pid, cpu, flags, at = heads[line[:point]]
+                words = line[point:].split(None, 4)
+                kind = kinds[words[1]]
+                if kind is None:
                     continue  # nobody asked for it
-                name, read, known = quick[words[4]]
-                micro = time[-7:-1]
-                if not micro.isdigit():
-                    _refuse(time)
-                comm, pid = tasks[words[0]]
-                fresh = (
-                    name, comm, pid, cpus[words[1]], seconds[time[:-7]] + int(micro) * 1000, words[2],
-                    read(words, known),
-                )  # fmt: skip
+                name, tails, is_page = kind
+                micro = words[0]
+                if micro[6:] != ":" or not micro[:6].isdigit():
+                    _refuse(micro)
+                if is_page:
+                    # int() takes "+1" and "1_0" too; frame 0 may be a request that failed.
+                    digits = words[3].removeprefix("pfn=0x")
+                    pfn = int(digits, 16)
+                    if not 0 < pfn < _MAX_PFN or not digits.isalnum():
+                        _refuse(digits)
+                    values = (pfn, *tails[words[4]])
+                else:
+                    values = (words[2][10:], _pointer(words[3]), *tails[words[4] if len(words) > 4 else ""])
+                add((name, comm, pid, cpu, line[at : point + 6], flags, values))
             except (KeyError, ValueError, IndexError):
-                self.rows = count
+                self.rows = before + len(rows)
                 head = read_head(line)
-                careful = self._careful(head, line, False)
+                row = self._careful(head, line, False)
                 if head is not None:
-                    _learn(words, head, tasks, cpus, seconds)
-                if careful is None:
-                    continue
-                fresh = careful
-            count += 1
-            yield fresh
-        self.rows = count
-        if not self._ended and self._lines:
-            last = self._careful(read_head(self._lines[-1]), self._lines[-1], True)
-            if last is not None:
-                self.rows += 1
-                yield last
+                    usual.learn(line, head)
+                    point = usual.point
+                if row is not None:
+                    add(row)
+        self.rows = before + len(rows)
+        return rows
 
     def _careful(self, head: Head | None, line: str, last: bool) -> Row | None:
         """Read a line as `parse` does."""
@@ -227,7 +244,7 @@ class Scan:
             lost = read_lost(line)
             if lost:
                 self.lost.append(Lost(self.rows, *lost))
-                return (LOST, "", -1, lost[0], 0, "", (lost[1],))
+                return (LOST, "", -1, lost[0], "0", "", (lost[1],))
             if not is_notice(line):
                 self.cut |= last
                 self.unreadable += not last
@@ -242,19 +259,7 @@ class Scan:
             self.unreadable += 1
             return None
         values = _values(head.name, fields or {"text": head.text})
-        return (head.name, head.comm, head.pid, head.cpu, head.time_ns, head.flags, values)
-
-
-def _learn(
-    words: list[str], head: Head, tasks: dict[str, tuple[str, int]], cpus: dict[str, int], seconds: dict[str, int]
-) -> None:
-    """Remember the words of a task, a cpu and a second, where they stand in a line of the usual shape."""
-    whole, point, rest = words[3].partition(".") if len(words) > 3 else ("", "", "")
-    usual = [f"{head.comm}-{head.pid}", f"[{head.cpu:03d}]", head.flags]
-    if head.flags and words[:3] == usual and point and len(rest) == 7 and rest[6] == ":":
-        tasks[words[0]] = head.comm, head.pid
-        cpus[words[1]] = head.cpu
-        seconds[f"{whole}."] = head.time_ns // 1_000_000_000 * 1_000_000_000
+        return (head.name, head.comm, head.pid, head.cpu, head.time, head.flags, values)
 
 
 def _values(name: str, fields: dict[str, Any]) -> tuple[Any, ...]:

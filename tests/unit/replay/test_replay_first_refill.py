@@ -39,7 +39,7 @@ def build(kernel: str = "6.12.117", doubled: int = 0) -> PageAllocator:
 
 
 def row(name: str, *values: Any) -> tuple[Any, ...]:
-    return (name, "task", 5, 0, 0, ".....", values)
+    return (name, "task", 5, 0, "0", ".....", values)
 
 
 def recorded(doubled: int, requests: int) -> list[tuple[Any, ...]]:

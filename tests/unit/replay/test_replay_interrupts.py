@@ -44,7 +44,7 @@ def in_use(allocator: PageAllocator, count: int) -> list[int]:
 
 
 def row(name: str, *values: Any, pid: int = TASK, flags: str = ".....", cpu: int = 0) -> tuple[Any, ...]:
-    return (name, "task", pid, cpu, 0, flags, values)
+    return (name, "task", pid, cpu, "0", flags, values)
 
 
 def free(pfn: int, **more: Any) -> tuple[Any, ...]:

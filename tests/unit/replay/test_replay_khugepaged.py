@@ -38,7 +38,7 @@ def build() -> PageAllocator:
 
 
 def row(name: str, *values: Any, comm: str = "khugepaged") -> tuple[Any, ...]:
-    return (name, comm, 40, 0, 0, ".....", values)
+    return (name, comm, 40, 0, "0", ".....", values)
 
 
 def first_of(nid: int) -> int:

@@ -10,7 +10,7 @@ KSWAPD, TASK = 30, 5
 
 
 def row(name: str, pid: int = TASK, node: int = 0) -> tuple[Any, ...]:
-    return (name, "", pid, 0, 0, "", (node,))
+    return (name, "", pid, 0, "0", "", (node,))
 
 
 FREE = row("mm_page_free", KSWAPD)
@@ -46,8 +46,8 @@ def test_who_reclaims_without_waking_it_found_it_at_work() -> None:
 
 def test_a_round_goes_on_while_kswapd_is_put_off_the_cpu() -> None:
     for last in (
-        ("mm_vmscan_lru_shrink_inactive", "", KSWAPD, 0, 0, ".N...", (0,)),
-        ("mm_shrink_slab_start", "", KSWAPD, 0, 0, ".....", ("",)),
+        ("mm_vmscan_lru_shrink_inactive", "", KSWAPD, 0, "0", ".N...", (0,)),
+        ("mm_shrink_slab_start", "", KSWAPD, 0, "0", ".....", ("",)),
     ):
         rows = [row(WAKE, KSWAPD), last, ALLOC, ALLOC, row(WAKEUP), row(WAKE, KSWAPD), row(SLEEP, KSWAPD)]
         # It slept when it was woken, so it came to its end before that.

@@ -34,7 +34,7 @@ def build(kernel: str = "6.12.117") -> PageAllocator:
 
 
 def row(name: str, *values: Any, comm: str = "task") -> tuple[Any, ...]:
-    return (name, comm, 5, 0, 0, ".....", values)
+    return (name, comm, 5, 0, "0", ".....", values)
 
 
 def replay(allocator: PageAllocator, comm: str = "task", *, batch: bool, triggers: bool = True) -> PageResult:

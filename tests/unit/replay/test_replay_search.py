@@ -51,10 +51,10 @@ def record(factors: Mapping[Place, int]) -> list[tuple[Any, ...]]:
         live.free_area.trace = told.append
     rows: list[tuple[Any, ...]] = []
     for pfn in [*range(PAGES, PAGES + 1200), *range(600)]:
-        rows.append(("mm_page_free", "task", 5, 0, 0, ".....", (pfn, 0)))
+        rows.append(("mm_page_free", "task", 5, 0, "0", ".....", (pfn, 0)))
         allocator.free_pages(pfn, 0, 0)
         rows += [
-            ("mm_page_pcpu_drain", "task", 5, 0, 0, "d..2.", event[2:5]) for event in told if event[0] == PCPU_DRAIN
+            ("mm_page_pcpu_drain", "task", 5, 0, "0", "d..2.", event[2:5]) for event in told if event[0] == PCPU_DRAIN
         ]
         told.clear()
     return rows
@@ -77,7 +77,7 @@ def test_the_value_that_makes_the_rest_agree_is_found(factors: dict[Place, int])
 
 def test_what_no_value_explains_stays_as_it_is() -> None:
     rows = record({})
-    rows.insert(20, ("mm_page_pcpu_drain", "task", 5, 0, 0, "d..2.", (PAGES + 3, 0, 0)))
+    rows.insert(20, ("mm_page_pcpu_drain", "task", 5, 0, "0", "d..2.", (PAGES + 3, 0, 0)))
 
     def replay(tried: Mapping[Place, int]) -> PageResult:
         allocator = build(tried)

@@ -38,7 +38,7 @@ def build(free_above: int = 512) -> PageAllocator:
 
 
 def row(name: str, *values: Any, pid: int = TASK) -> tuple[Any, ...]:
-    return (name, "task", pid, 0, 0, ".....", values)
+    return (name, "task", pid, 0, "0", ".....", values)
 
 
 def alloc(pfn: int, gfp: str = GFP, pid: int = TASK) -> tuple[Any, ...]:

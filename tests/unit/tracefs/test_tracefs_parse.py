@@ -71,8 +71,8 @@ def test_times_are_exact():
     # a float has 53 bits and would lose the last digits
     event = only(line(ALLOC, time="9999999999.999999"))
     assert event.time_ns == 9_999_999_999_999_999_000
-    ((_, _, _, _, time_ns, _, _),) = tracefs.scan(line(ALLOC, time="9999999999.999999"))
-    assert time_ns == 9_999_999_999_999_999_000
+    ((_, _, _, _, time, _, _),) = tracefs.scan(line(ALLOC, time="9999999999.999999"))
+    assert tracefs.read_time(time) == 9_999_999_999_999_999_000
 
 
 @pytest.mark.parametrize(
