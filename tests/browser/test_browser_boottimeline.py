@@ -18,8 +18,8 @@ def test_steps_by_key_and_mouse(lab):
     listbox.press("ArrowDown")
     book.wait_python("b.step", "1")
     out.locator(".kmem-boot-title", has_text="setup_arch").wait_for()
-    assert out.locator(".kmem-boot-memory").count() > 0
-    assert out.locator(".kmem-boot-handed").count() == 0
+    assert out.locator(".kmem-boot-strip .kmem-boot-memory").count() > 0
+    assert out.locator(".kmem-boot-strip .kmem-boot-handed").count() == 0
     listbox.press("End")
     book.wait_python("b.step == len(b.steps)", "True")
     listbox.press("PageUp")
@@ -28,7 +28,7 @@ def test_steps_by_key_and_mouse(lab):
     expect(rows).to_have_count(int(book.python("len(b.steps[b.step - 1].calls)")))
     first = book.python("hex(b.steps[b.step - 1].calls[0].start)").strip("'")
     expect(rows.first.locator("code")).to_contain_text(first + " ")
-    out.locator(".kmem-boot-handed").first.wait_for()
+    out.locator(".kmem-boot-strip .kmem-boot-handed").first.wait_for()
     steps.nth(2).click()
     book.wait_python("b.step", "3")
     book.execute("_ = b.go('mem_init')")

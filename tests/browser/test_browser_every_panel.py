@@ -139,6 +139,7 @@ OBJECT = "(s.focus.address - box.slabs('kmalloc-64')[0].first) // 64"
 #: The last step of the walk through the page tables.
 LAST = "v.walked['steps'][-1]['kind']"
 PLACE = "(z.focus.node, z.focus.zone)"
+FOLLOWED = "js: root.querySelector('.kmem-boot-picked')?.dataset.piece"
 FOCUSED = "js: document.activeElement === root.querySelector('input[type={}]')"
 
 PANELS = {
@@ -227,6 +228,8 @@ PANELS = {
         ("previous_change", button("previous_change"), "b.step < len(b.steps), bool(b.steps[b.step - 1].calls)",
          "(True, True)"),
         ("", button("first"), "b.step", "0"),
+        ("next_piece", click(".kmem-boot-strip [data-piece='1']"), FOLLOWED, "'1'"),
+        ("previous_piece", click(".kmem-boot-strip [data-piece='0']"), FOLLOWED, "'0'"),
         ("next_change", button("next_change"), "b.step > 0 and bool(b.steps[b.step - 1].calls)", "True"),
         HELP,
     )),

@@ -21,6 +21,8 @@ GESTURES = (
     Gesture("previous_change", "Last step before that changed memory", "button ◀◀", ("PageUp",), "go"),
     Gesture("first", "Before the first step", "button |◀", ("Home",), "go"),
     Gesture("last", "After the last step", "button ▶|", ("End",), "go"),
+    Gesture("next_piece", "Follow the next piece of memory", "click a piece of the bars", ("]",), ""),
+    Gesture("previous_piece", "Follow the piece below it", "click a piece of the bars", ("[",), ""),
     HELP,
 )
 

@@ -1,11 +1,14 @@
 // BootTimeline: the steps at the left, physical memory as it is after them at the right.
 
-import { element, fill, onceAFrame } from "../_front/dom.js";
+import { element, fill, followWidth, onceAFrame } from "../_front/dom.js";
 import { hex, sizeWords } from "../_front/format.js";
 import { openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
 import { widgetOf } from "../_front/widget.js";
-import { cut, stateAfter } from "./memory.js";
+import { cut, marks, stateAfter, weight } from "./memory.js";
+
+const LABEL_PX = 140; // the names at the left of the bars
+const MARK_PX = 80; // room for an address below them
 
 export const widget = widgetOf(openView);
 
@@ -14,6 +17,8 @@ function openView({ model, el, signal, wire }) {
   let firmware = [];
   let pieces = [];
   let rows = [];
+  let picked = -1; // the piece of memory that is followed
+  let wide = 0; // of a bar with its label
   const now = () => Math.min(model.get("step"), steps.length);
   const go = (step) => put(model, { step: Math.max(0, Math.min(steps.length, step)) });
   const changing = (from, way) => {
@@ -27,6 +32,8 @@ function openView({ model, el, signal, wire }) {
     previous_change: () => go(changing(now() - 1, -1)),
     first: () => go(0),
     last: () => go(steps.length),
+    next_piece: () => follow(picked + 1),
+    previous_piece: () => follow(picked < 0 ? pieces.length - 1 : picked - 1),
   };
   const shell = openShell({ model, el, signal, handlers });
   for (const [gesture, label] of [["first", "|◀"], ["previous_change", "◀◀"], ["previous", "◀"], ["next", "▶"], ["next_change", "▶▶"], ["last", "▶|"]]) {
@@ -34,14 +41,23 @@ function openView({ model, el, signal, wire }) {
   }
   const list = element("div", { class: "kmem-boot-list", tabindex: "0", role: "listbox", "aria-label": text("boottimeline.steps") });
   const title = element("h3", { class: "kmem-boot-title" });
+  const place = element("span", { class: "kmem-boot-faint" });
   const says = element("p", { class: "kmem-boot-says" });
   const bars = element("div", { class: "kmem-boot-bars" });
+  const key = element("div", { class: "kmem-boot-key" }, ...["usable", "kept", "memory", "reserved", "handed", "fresh"].map((kind) =>
+    element("span", {}, element("i", { class: `kmem-boot-swatch kmem-boot-${kind}` }), text(`boottimeline.key.${kind}`))),
+  element("span", { text: text("boottimeline.scale") }));
+  const piece = element("p", { class: "kmem-boot-followed" });
   const totals = element("dl", { class: "kmem-boot-totals" });
   const calls = element("div", { class: "kmem-boot-calls" });
   const log = element("pre", { class: "kmem-boot-log", role: "group", hidden: true, tabindex: "0", "aria-label": text("boottimeline.prints") });
   fill(shell.body, element("div", { class: "kmem-boot-two" }, list,
-    element("div", { class: "kmem-boot-main" }, title, says, log, bars, totals, calls)));
+    element("div", { class: "kmem-boot-main" }, element("div", { class: "kmem-boot-head" }, title, place), says, log, bars, key, piece, totals, calls)));
   const draw = onceAFrame(paint, signal);
+  followWidth(bars, signal, (width) => {
+    wide = width;
+    draw();
+  });
   model.on("change:step", draw);
   signal.addEventListener("abort", () => model.off("change:step", draw));
 
@@ -88,16 +104,16 @@ function openView({ model, el, signal, wire }) {
       else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight;
     } else list.removeAttribute("aria-activedescendant");
     const step = steps[done - 1];
+    place.textContent = text("boottimeline.place", { step: done, of: steps.length });
     title.textContent = step ? step.name.split(": ").pop() : text("boottimeline.before");
     fill(says, step ? step.says : text("boottimeline.before.says"), step ? element("code", { text: step.source }) : null);
     const state = stateAfter(pieces, steps, done);
-    const weight = (piece) => Math.max(1, (piece.end - piece.start).toString(2).length - 9);
     const bar = (name, kind, label) => element("div", { class: "kmem-boot-bar" },
       element("span", { class: "kmem-boot-label", text: text(`boottimeline.bar.${name}`) }),
       element("div", { class: "kmem-boot-strip", role: "img", "aria-label": label },
         ...pieces.map((piece, i) => element("i", {
-          class: `kmem-boot-piece ${kind(piece, i) ? `kmem-boot-${kind(piece, i)}` : ""}${state[i].fresh === name ? " kmem-boot-fresh" : ""}`,
-          style: `flex-grow:${weight(piece)}`,
+          class: `kmem-boot-piece ${kind(piece, i) ? `kmem-boot-${kind(piece, i)}` : ""}${state[i].fresh === name ? " kmem-boot-fresh" : ""}${i === picked ? " kmem-boot-picked" : ""}`,
+          style: `flex-grow:${weight(piece)}`, "data-piece": i,
           title: `${hex(piece.start)} – ${hex(piece.end - 1n)}, ${sizeWords(piece.end - piece.start)}${state[i].owner && name === "reserved" ? `, ${state[i].owner}` : ""}`,
         }))));
     const sum = (test) => pieces.reduce((all, piece, i) => (test(state[i]) ? all + piece.end - piece.start : all), 0n);
@@ -108,21 +124,48 @@ function openView({ model, el, signal, wire }) {
     fill(bars,
       bar("firmware", (piece) => (inFirmware(piece) ? (inFirmware(piece).kind === "usable" ? "usable" : "kept") : ""), text("boottimeline.bar.firmware")),
       ...["memory", "reserved", "handed"].map((name) =>
-        bar(name, (_, i) => (state[i][name] ? name : ""), `${text(`boottimeline.bar.${name}`)}: ${sizeWords(figures[name])}`)));
+        bar(name, (_, i) => (state[i][name] ? name : ""), `${text(`boottimeline.bar.${name}`)}: ${sizeWords(figures[name])}`)),
+      element("div", { class: "kmem-boot-bar", "aria-hidden": "true" }, element("span"),
+        element("div", { class: "kmem-boot-axis" }, ...marks(pieces, wide - LABEL_PX, MARK_PX).map(({ part, start }) =>
+          element("code", { style: `left:${100 * part}%`, text: hex(start) })))));
+    const words = pieces[picked] ? followed(pieces[picked], state[picked], inFirmware(pieces[picked])) : text("boottimeline.follow");
+    piece.textContent = words;
     fill(totals, ...Object.entries(figures).flatMap(([name, value]) => [
       element("dt", { text: text(`boottimeline.bar.${name}`) }), element("dd", { text: sizeWords(value) })]));
+    // Who asked is a column only where somebody did: what is handed over nobody asked for.
+    const columns = ["what", "range", "size", ...(step?.calls.some(({ caller }) => caller) ? ["caller"] : [])];
     const lines = (step?.calls ?? []).map((call) => element("tr", {},
       element("td", { text: call.what }),
       element("td", {}, element("code", { text: `${hex(call.start)} – ${hex(call.end - 1n)}` })),
       element("td", { text: sizeWords(call.end - call.start) }),
-      element("td", { text: call.estimated ? text("boottimeline.estimated", { caller: call.caller }) : call.caller })));
+      columns.length < 4 ? null : element("td", { text: call.estimated ? text("boottimeline.estimated", { caller: call.caller }) : call.caller })));
     log.hidden = !step?.prints.length;
     log.textContent = step?.prints.join("\n") ?? "";
     fill(calls, lines.length
       ? element("table", { class: "kmem-boot-table" }, element("thead", {}, element("tr", {},
-        ...["what", "range", "size", "caller"].map((name) => element("th", { scope: "col", text: text(`boottimeline.${name}`) })))),
+        ...columns.map((name) => element("th", { scope: "col", text: text(`boottimeline.${name}`) })))),
       element("tbody", {}, ...lines))
       : element("p", { class: "kmem-boot-faint", text: text("boottimeline.unchanged") }));
-    shell.say(step ? text("boottimeline.said", { step: done, of: steps.length, name: title.textContent, says: step.says }) : text("boottimeline.before"));
+    const said = step ? text("boottimeline.said", { step: done, of: steps.length, name: title.textContent, says: step.says }) : text("boottimeline.before");
+    shell.say(picked < 0 ? said : `${said} ${words}`);
+  }
+
+  bars.addEventListener("click", (event) => {
+    const found = event.target.closest("[data-piece]");
+    if (found) follow(Number(found.dataset.piece));
+  }, { signal });
+  function follow(number) {
+    picked = Math.max(0, Math.min(pieces.length - 1, number));
+    draw();
+  }
+  // Where a piece of memory stands after the steps so far, in one sentence.
+  function followed(of, state, entry) {
+    const parts = [
+      entry ? text("boottimeline.followed.firmware", { kind: entry.kind }) : text("boottimeline.followed.unknown"),
+      state.memory ? text("boottimeline.followed.memory") : null,
+      state.reserved ? text(state.owner ? "boottimeline.followed.for" : "boottimeline.followed.reserved", { owner: state.owner }) : null,
+      state.handed ? text("boottimeline.followed.handed") : null,
+    ].filter(Boolean);
+    return `${hex(of.start)} – ${hex(of.end - 1n)}, ${sizeWords(of.end - of.start)}: ${parts.join("; ")}.`;
   }
 }

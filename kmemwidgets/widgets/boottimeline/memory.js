@@ -29,3 +29,25 @@ export function stateAfter(pieces, steps, done) {
   });
   return state;
 }
+
+/** How wide a piece is drawn: by the logarithm of its size, so that 4 KiB and 1 GiB can both be seen. */
+export function weight({ start, end }) {
+  return Math.max(1, (end - start).toString(2).length - 9);
+}
+
+/** Addresses to write below the pieces [{start, part}], at least `gap` of `wide` pixels apart, the roundest first. */
+export function marks(pieces, wide, gap) {
+  const sum = pieces.reduce((all, piece) => all + weight(piece), 0);
+  let before = 0;
+  const all = pieces.map((piece) => {
+    const mark = { start: piece.start, part: before / sum, round: piece.start ? piece.start.toString(2).match(/0*$/)[0].length : 64 };
+    before += weight(piece);
+    return mark;
+  });
+  const kept = [];
+  for (const mark of [...all].sort((a, b) => b.round - a.round)) {
+    const fits = mark.part * wide + gap <= wide && kept.every((other) => Math.abs(other.part - mark.part) * wide >= gap);
+    if (fits) kept.push(mark);
+  }
+  return kept;
+}
