@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from kmemwidgets.procfs import dmesg
 from kmemwidgets.sim.memblock import ANY_NODE, Memblock
 from kmemwidgets.sim.zone_sizes import NodeMemory
 
@@ -64,12 +65,14 @@ class MemblockLog:
 
 
 def read_log(lines: Iterable[str]) -> MemblockLog:
-    """Read the early allocator's lines; calls before the arrays were first printed are in them already."""
+    """Read the lines up to the hand-over; the arrays hold what was called before they were first printed."""
     memory: list[tuple[int, int, int]] = []
     reserved: list[tuple[int, int]] = []
     requests: list[Request] = []
     dumps = 0
     for line in lines:
+        if line.startswith("Memory: "):
+            break
         if line.startswith("MEMBLOCK configuration:"):
             dumps += 1
         elif dumps == 1 and (row := _ROW.fullmatch(line)):
@@ -94,7 +97,9 @@ def _request(line: str) -> Request | None:
     if found := _CALL.fullmatch(line):
         caller = found[4] or ""
         kind = "found" if found[1] == "reserve" and caller.startswith(_ITSELF) else found[1].removeprefix("phys_")
-        return Request(kind, int(found[2], 16), int(found[3], 16) + 1, caller=caller)
+        start, end = dmesg.memblock_range(found[2], found[3])
+        # For 0 bytes nothing is done.
+        return Request(kind, start, end, caller=caller) if start < end else None
     return None
 
 

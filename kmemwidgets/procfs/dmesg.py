@@ -133,6 +133,17 @@ def _range(start: str, end: str) -> tuple[int, int]:
     return int(start, 16), int(end, 16) + 1
 
 
+def memblock_range(start: str, end: str) -> tuple[int, int]:
+    """Read the range of a call of memblock, printed as its first and last byte; end-exclusive.
+
+    A call for 0 bytes is printed with an end before its start, and the end of one up to the end of all addresses
+    wraps around (memblock_dbg of ``base + size - 1``, mm/memblock.c).
+    """
+    low, high = _range(start, end)
+    every = 1 << 4 * len(end.removeprefix("0x"))
+    return low, min(low + (high - low) % every, every)
+
+
 class _Reader:
     """The log while it is read; one method a kind of line, tried in the order of `KINDS`."""
 
@@ -244,13 +255,18 @@ class _Reader:
         if self.nr_cpu_ids is None and (found := _NR_CPU_IDS.match(line)):
             self.nr_cpu_ids = int(found[1])
 
-    def _memblock(self, number: int, line: str) -> None:
+    def _memblock(self, _number: int, line: str) -> None:
         if found := _MEMBLOCK.fullmatch(line):
-            start, end = self._bounds(number, found[2], found[3])
+            start, end = memblock_range(found[2], found[3])
             nid = int(found[4]) if found[4] else None
-            self.memblock.append(MemblockCall(found[1].removeprefix("phys_"), start, end, nid, found[5] or ""))
+            call = MemblockCall(found[1].removeprefix("phys_"), start, end, nid, found[5] or "")
         elif found := _LATE.match(line):
-            self.memblock.append(MemblockCall("free_late", *self._bounds(number, found[1], found[2]), None, ""))
+            call = MemblockCall("free_late", *memblock_range(found[1], found[2]), None, "")
+        else:
+            return
+        if call.start < call.end and self.memory is None:
+            # What is freed later (free_initrd_mem) the page allocator has had since the hand-over.
+            self.memblock.append(call)
 
 
 _KINDS = (

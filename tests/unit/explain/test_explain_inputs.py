@@ -226,6 +226,9 @@ memblock_phys_free: [0x0000000000100000-0x000000000010ffff] setup_arch+0x1/0x2
 memblock_reserve: [0x0000000000800000-0x0000000000800fff] memblock_alloc_range_nid+0xb0/0x13d
 MEMBLOCK configuration:
  reserved[0x0]\t[0x0000000000000000-0x0000000000ffffff], 0x0000000001000000 bytes flags: 0x0
+memblock_phys_free: [0x0000000000200000-0x00000000001fffff] memblock_free+0x1a/0x22
+Memory: 1K/2K available (1K kernel code)
+memblock_phys_free: [0x0000000000800000-0x0000000000800fff] free_initrd_mem+0x34/0x5c
 """
 
 

@@ -53,6 +53,11 @@ OLD = """<6>BIOS-provided physical RAM map:
 [    0.000000] ACPI: SRAT: Node 3 PXM 3 [mem 0x100000000-0x1ffffffff] hotplug
 [    0.000000] memblock_reserve: [0x0000000001000000-0x0000000001ffffff] setup_arch+0x1/0x2
 [    0.000000] memblock_phys_free: [0x0000000001800000-0x00000000018fffff] f+0x1/0x2
+[    0.000000] memblock_phys_free: [0x00000000363e9000-0x00000000363e8fff] memblock_free+0x1a/0x22
+[    0.000000] memblock_remove: [0x0001000000000000-0x0000fffffffffffe] arm64_memblock_init+0x1/0x2
+[    0.000000] memblock_reserve: [0xfffff000-0xffffffff] f+0x1/0x2
+[    0.000000] Memory: 1K/2K available (1K kernel code)
+[    0.090000] memblock_phys_free: [0x0000000001000000-0x0000000001ffffff] free_initrd_mem+0x34/0x5c
 [    0.100000][    T0] Freeing initrd memory: 64K
 Freeing unused kernel memory: 212k freed
 """
@@ -66,6 +71,8 @@ def test_lines_of_other_ages() -> None:
     assert [(call.call, call.start, call.end) for call in log.memblock] == [
         ("reserve", 0x1000000, 0x2000000),
         ("free", 0x1800000, 0x1900000),
+        ("remove", 1 << 48, 1 << 64),
+        ("reserve", 0xFFFFF000, 1 << 32),
     ]
     assert [(row.name, row.kb) for row in log.freeing] == [("initrd", 64), ("unused kernel", 212)]
 
