@@ -50,6 +50,13 @@ class NewSlabs:
             self._after[slab.cache.name][before] = number
         self._last[slab.pfn] = number
 
+    def is_chance(self, cache: str, pfn: int, number: int) -> bool:
+        """Tell whether an object is the first of its slab, or follows one whose successor no slab has shown."""
+        untouched = self._untouched.get(pfn)
+        if untouched is None:
+            return pfn in self._pages
+        return number in untouched and self._last.get(pfn) not in self._after[cache]
+
     def following(self, slab: Slab, address: int) -> list[int]:
         """Return the objects that a new slab hands out after this one, as far as that is known, the next one first."""
         untouched = self._untouched.get(slab.pfn, set())

@@ -3,9 +3,8 @@
 The simulated allocator starts without a slab. It learns of one when an object of it is freed, or when a
 request got an object that nothing before could tell of; such a slab counts as full until then. From there on
 the allocator decides by itself, and each recorded object that was freed earlier in the trace is compared with
-its decision. After a miss the recorded object is taken, and everything that lay above it on its list is
-held to have been taken by requests without an event (kmem_cache_alloc_bulk). What a new slab hands out after its
-first object is told from the cache's earlier new slabs (`NewSlabs`).
+its decision. After a miss the recorded object is taken, and the lists are put in order (`arrange`). What a new slab
+hands out after its first object is told from the cache's earlier new slabs (`NewSlabs`); its first one nothing tells.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from kmemwidgets.sim.rules import pick
 from kmemwidgets.sim.rules.kmalloc import TABLE as KMALLOC_TABLE
 from kmemwidgets.sim.rules.kmalloc import KmallocRules
 from kmemwidgets.sim.rules.slub import TABLE, SlubRules
-from kmemwidgets.sim.slab_cache import CPU_PARTIAL, CPU_SLAB, FULL, NODE_PARTIAL, KmemCache, Slab
+from kmemwidgets.sim.slab_cache import CPU_SLAB, KmemCache, Slab
 from kmemwidgets.sim.slab_common import kmalloc_caches, kmalloc_kind, kmalloc_kinds
 from kmemwidgets.sim.slub import Slub
 from kmemwidgets.sim.slub_layout import CacheGeometry, ObjectLayout
@@ -31,13 +30,17 @@ from kmemwidgets.sim.slub_options import parse_options, tunables
 from kmemwidgets.tracefs import SLAB_EVENTS, Row, scan
 
 from . import debugged
+from .arrange import hand_out, off_the_lists, use_up
 from .new_slabs import NewSlabs
+from .parted import Parted
 
 #: Misses that are told one by one.
 FIRST_MISSES = 10
 
 _ALLOC = frozenset({"kmem_cache_alloc", "kmem_cache_alloc_node"})
 _KMALLOC = frozenset({"kmalloc", "kmalloc_node"})
+#: The third latency flag where an event came from an interrupt: hard, soft, or hard within soft.
+_INTERRUPT = frozenset("hsH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +60,20 @@ class ObjectResult:
     Attributes
     ----------
     determined : int
-        Allocations whose recorded object was freed earlier in the trace.
+        Allocations whose recorded object was freed earlier in the trace, but for those of `by_chance`.
     exact : int
         Those predicted.
+    by_chance : int
+        Allocations of an object whose address was freed earlier, in pages that went back and came again: with
+        which of its objects a new slab begins, and what follows until another slab has shown it, chance chooses.
     unattributed : int
         Allocations whose cache the trace doesn't tell.
     first_misses : tuple of ObjectMiss
     by_cache : mapping of str to (int, int)
         Determined and exact of each cache.
+    incomplete : tuple of str
+        Caches that were given objects back which, by the trace, nobody had: not all their requests are in it
+        (kmem_cache_alloc_bulk leaves no event).
     """
 
     determined: int
@@ -72,10 +81,26 @@ class ObjectResult:
     unattributed: int
     first_misses: tuple[ObjectMiss, ...]
     by_cache: Mapping[str, tuple[int, int]]
+    by_chance: int = 0
+    incomplete: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, int]:
+    @property
+    def complete(self) -> tuple[int, int]:
+        """Determined and exact of the caches whose requests are all in the trace."""
+        whole = [counts for name, counts in self.by_cache.items() if name not in self.incomplete]
+        return sum(determined for determined, _ in whole), sum(exact for _, exact in whole)
+
+    def as_json(self) -> dict[str, Any]:
         """Return the figures that ``kmem replay --json`` tells."""
-        return {"determined": self.determined, "exact": self.exact, "unattributed": self.unattributed}
+        determined, exact = self.complete
+        return {
+            "determined": self.determined,
+            "exact": self.exact,
+            "unattributed": self.unattributed,
+            "by_chance": self.by_chance,
+            "complete": {"determined": determined, "exact": exact},
+            "incomplete": list(self.incomplete),
+        }
 
 
 class _NoPages:
@@ -155,13 +180,18 @@ class ObjectReplay:
         self.owner: dict[int, KmemCache] = {}
         self.counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         self.unattributed = 0
+        self.by_chance = 0
         self.misses: list[ObjectMiss] = []
+        self.in_interrupt = False
         self.new_slabs = NewSlabs()
+        self.parted = Parted(self.slub)
+        self.incomplete: set[str] = set()
 
     def run(self, rows: Sequence[Row]) -> ObjectResult:
         """Replay a whole trace."""
         sites = call_site_caches(rows)
-        for number, (name, _comm, _pid, cpu, _time, _flags, values) in enumerate(rows):
+        for number, (name, _comm, _pid, cpu, _time, flags, values) in enumerate(rows):
+            self.in_interrupt = flags[2:3] in _INTERRUPT
             if name in _ALLOC:
                 self._alloc(number, self._cache_of_site(sites, values[0], values[3]), values[1], cpu)
             elif name in _KMALLOC:
@@ -176,6 +206,8 @@ class ObjectReplay:
                 self._pages_freed(values[0], values[1])
             elif name == "mm_page_alloc" and values[0] is not None and values[1] <= self.slub.tunables.highest_order:
                 self.new_slabs.pages_allocated(values[0], values[1])
+            if not self.in_interrupt:
+                self.parted.over(cpu)
         return self.result()
 
     def result(self) -> ObjectResult:
@@ -187,6 +219,8 @@ class ObjectReplay:
             self.unattributed,
             tuple(self.misses[:FIRST_MISSES]),
             by_cache,
+            self.by_chance,
+            tuple(sorted(self.incomplete)),
         )
 
     # --- whose object is it -------------------------------------------------------------------
@@ -241,8 +275,15 @@ class ObjectReplay:
         """Compare an allocation with the simulated one; only its cache and cpu are the request."""
         if cache is None or not address:
             return
+        self.parted.touched(cache, cpu)
+        if self.in_interrupt:
+            self.parted.over(cpu)
         predicted = self.slub.next_object(cache, cpu)
-        if address in self.freed:
+        if address not in self.freed:
+            pass
+        elif self._is_chance(cache, address, cpu, predicted):
+            self.by_chance += 1
+        else:
             counts = self.counts[cache.name]
             counts[0] += 1
             counts[1] += predicted == address
@@ -256,22 +297,37 @@ class ObjectReplay:
             # Nobody looks at an object's bytes here, nor is it known where in its slot it lies.
             self.slub.slab_alloc(cache, GFP_KERNEL, cpu)
             self.new_slabs.handed_out(self._slab(cache, address), address)
-        else:
+        elif not self.parted.redo(cache, address, cpu):
             self._take(cache, address, cpu)
         self.owner[address] = cache
 
+    def _is_chance(self, cache: KmemCache, address: int, cpu: int, predicted: int) -> bool:
+        """Tell whether nothing but chance led to an object: a slab had to be cut, or its order is not yet known."""
+        pfn = (address - self.slub.page_offset >> self.slub.page_shift) & -(1 << cache.geometry.order)
+        c = cache.cpus[cpu]
+        if predicted and (c.freelist or c.slab is None or c.slab.pfn != pfn):
+            return False
+        base = self.slub.page_offset + (pfn << self.slub.page_shift)
+        return self.new_slabs.is_chance(cache.name, pfn, (address - base) // cache.layout.size)
+
     def _free(self, cache: KmemCache | None, address: int, cpu: int) -> None:
-        self.freed.add(address)
         owner = self.owner.pop(address, None)
+        had_been_freed = address in self.freed
+        self.freed.add(address)
         known = self.slub.slabs.get(address >> self.slub.page_shift)
         cache = cache or owner or (known.cache if known else None)
         if cache is None:
             return
         slab = self._slab(cache, address)
+        if owner is None and had_been_freed and slab is known:
+            self.incomplete.add(cache.name)
         self._taken_unseen(slab, address)
         if cache.debug:
             debugged.give_back(self.slub, slab, address)
         else:
+            self.parted.touched(cache, cpu)
+            if self.in_interrupt:
+                self.parted.about_to_free(slab, address, cpu)
             self.slub.slab_free(cache, slab, [address], cpu)
 
     def _taken_unseen(self, slab: Slab, address: int) -> None:
@@ -291,7 +347,7 @@ class ObjectReplay:
         for page in range(first, first + (1 << order)):
             slab = self.slub.slabs.get(page)
             if slab is not None:
-                self._off_the_lists(slab)
+                off_the_lists(slab)
                 self.slub.forget_slab(slab)
 
     # --- what the trace teaches ------------------------------------------------------------------
@@ -303,14 +359,14 @@ class ObjectReplay:
             return slab
         if slab is not None:
             # Its pages went from one cache to another without an event that told so.
-            self._off_the_lists(slab)
+            off_the_lists(slab)
             self.slub.forget_slab(slab)
         order = cache.geometry.order
         pfn = (address - self.slub.page_offset >> self.slub.page_shift) & -(1 << order)
         for page in range(pfn, pfn + (1 << order)):
             other = self.slub.slabs.get((self.slub.page_offset >> self.slub.page_shift) + page)
             if other is not None:
-                self._off_the_lists(other)
+                off_the_lists(other)
                 self.slub.forget_slab(other)
         slab = self.slub.add_slab(cache, pfn, order, self._nid(pfn))
         self.new_slabs.entered(slab)
@@ -320,58 +376,17 @@ class ObjectReplay:
         start = pfn << self.slub.page_shift
         return next((node.nid for node in self.spec.nodes if node.start <= start < node.end), 0)
 
-    def _off_the_lists(self, slab: Slab) -> None:
-        """Take a slab from wherever it is."""
-        cache = slab.cache
-        cache.nodes[slab.nid].partial.pop(slab.pfn, None)
-        for c in cache.cpus:
-            if slab in c.partial:
-                c.partial.remove(slab)
-            if c.slab is slab:
-                c.slab, c.freelist = None, []
-        slab.place, slab.frozen, slab.cpu = FULL, False, -1
-
     def _take(self, cache: KmemCache, address: int, cpu: int) -> None:
         """Put the simulated cache into the state that handing out this object leaves."""
-        c = cache.cpus[cpu]
         slab = self._slab(cache, address)
-        if slab is not c.slab:
-            self._make_cpu_slab(cache, slab, cpu)
-        elif address in slab.freelist:
-            c.freelist, slab.freelist = slab.freelist, []
-        # What lay above it went without an event; what isn't on the list at all lay below everything known.
-        while c.freelist and c.freelist.pop() != address:
-            pass
+        if cache.name in self.incomplete:
+            use_up(slab, address, cpu)
+        else:
+            hand_out(self.slub, slab, address, cpu)
         self.new_slabs.handed_out(slab, address)
+        c = cache.cpus[cpu]
         if not c.freelist:
             c.freelist = self.new_slabs.following(slab, address)[::-1]
-
-    def _make_cpu_slab(self, cache: KmemCache, slab: Slab, cpu: int) -> None:
-        """Make a slab the cpu's: the one before it was used up, and so were those listed before it."""
-        c = cache.cpus[cpu]
-        used_up = [c.slab] if c.slab is not None else []
-        c.slab, c.freelist = None, []
-        node = cache.nodes[slab.nid]
-        if slab.place == CPU_PARTIAL:
-            for other in cache.cpus:
-                if slab in other.partial:
-                    at = other.partial.index(slab)
-                    used_up += other.partial[at + 1 :]
-                    del other.partial[at + 1 :]
-        elif slab.place == NODE_PARTIAL:
-            for pfn in list(node.partial):
-                if pfn == slab.pfn:
-                    break
-                used_up.append(node.partial.pop(pfn))
-        self._off_the_lists(slab)
-        for other_slab in used_up:
-            other_slab.freelist = []
-            other_slab.inuse = other_slab.objects
-            other_slab.place, other_slab.frozen, other_slab.cpu = FULL, False, -1
-        c.slab = slab
-        c.freelist, slab.freelist = slab.freelist, []
-        slab.inuse = slab.objects
-        slab.place, slab.frozen, slab.cpu = CPU_SLAB, True, cpu
 
 
 def replay_objects(spec: MachineSpec, rows: Sequence[Row], slabinfo_text: str, where: str = "slabinfo") -> ObjectResult:

@@ -31,27 +31,21 @@ def trace_id(value: object) -> str:
 @pytest.mark.parametrize(("path", "trace"), traces(of="objects"), ids=trace_id)
 def test_determined_objects(path: Path, trace: str) -> None:
     capture = Capture.load(path)
-    answer = objects.extra_keys(capture, trace, capture.text(f"{trace}/trace"))["objects"]
-    assert answer["determined"] > 1000
+    answer = objects.extra_keys(capture, trace, capture.text(f"{trace}/trace")).get("objects")
+    if answer is None:
+        pytest.skip("the recording's tool wrote no event of this trace")
+    assert answer["determined"] > 800
     missed = answer["determined"] - answer["exact"]
+    complete = answer["complete"]
+    # In which order several cpus' requests met is not told everywhere.
+    allowed = 3 if capture.spec().cpus == 1 else complete["determined"] // 100
+    assert complete["determined"] - complete["exact"] <= allowed
     if trace == "t_fork" or capture.spec().kernel >= (6, 6):
         # maple nodes are taken by kmem_cache_alloc_bulk, which leaves no event (6.6: tmpfs directories, too).
         percent = 95 if capture.spec().cpus > 1 else 96
         assert 100 * answer["exact"] >= percent * answer["determined"]
     else:
         assert missed <= 3
-
-
-@pytest.mark.parametrize(("path", "trace"), traces(of="objects"), ids=trace_id)
-def test_only_requests_without_events_cost_misses(path: Path, trace: str) -> None:
-    capture = Capture.load(path)
-    if capture.spec().cpus > 1:
-        pytest.skip("what other cpus kept back before the trace is not known")
-    rows = list(objects.scan(capture.text(f"{trace}/trace"), (*objects.SLAB_EVENTS, "mm_page_free")))
-    result = objects.replay_objects(capture.spec(), rows, capture.text(f"{trace}/slabinfo.before"))
-    others = {name: counts for name, counts in result.by_cache.items() if name != "maple_node"}
-    assert sum(determined - exact for determined, exact in others.values()) <= 3
-    assert all(determined >= exact for determined, exact in others.values())
 
 
 @pytest.mark.parametrize(("path", "trace"), traces(of="vmalloc"), ids=trace_id)
