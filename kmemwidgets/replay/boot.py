@@ -21,13 +21,14 @@ BOOT_EVENTS = ("kmalloc", "kmem_cache_alloc")
 #: Comm of the threads that give late struct pages to the allocator (deferred_init_memmap).
 DEFERRED = "pgdatinit"
 
-# Call sites, in their order: console_init; the next cache made is numa_policy_init's, after setup_per_cpu_pageset;
-# bdi_class_init and init_per_zone_wmark_min are postcore initcalls of mm/; hugepage_init's is just before
-# mem_cgroup_init.
+# Call sites, in their order: con_init makes a console and its screen, soon after which comes setup_per_cpu_pageset;
+# bdi_class_init and init_per_zone_wmark_min are postcore initcalls of mm/; hugepage_init is a subsys initcall of mm/,
+# just before mem_cgroup_init, and makes objects itself from 6.8 on (thpsize_create), before it starts khugepaged.
 CON_INIT = "con_init+"
-CACHE_CREATE = ("kmem_cache_create", "__kmem_cache_create")
-CLASS_CREATE = "__class_create+"
+CLASS_CREATE = ("__class_create+", "class_create+")
 MEM_CGROUP_INIT = "mem_cgroup_init+"
+HUGEPAGE_INIT = "hugepage_init+"
+KTHREAD_CREATE = ("__kthread_create_on_node+", "kthread_create_on_node+")
 
 
 class BootStages:
@@ -43,6 +44,7 @@ class BootStages:
     def __init__(self, allocator: PageAllocator, spec: MachineSpec) -> None:
         self.allocator = allocator
         self.stage = 0
+        self._in_hugepage_init = False
         zones = [live.zone for live in allocator.zones]
         node_cpus = {nid: list(allocator.cpu_node).count(nid) for nid in allocator.cpu_node}
         self.reserves = Reserves(
@@ -64,7 +66,7 @@ class BootStages:
         site = values[0]
         if self.stage == 0 and site.startswith(CON_INIT):
             self.stage = 1
-        elif self.stage == 1 and site.startswith(CACHE_CREATE):
+        elif self.stage == 1 and site.startswith(CON_INIT):
             self.stage = 2
             self.reserves.zone_pcp_update()
             self.allocator.setup_per_cpu_pageset()
@@ -72,7 +74,9 @@ class BootStages:
             self.stage = 3
             self.reserves.init_per_zone_wmark_min()
             self.allocator.setup_per_cpu_pageset()
-        elif self.stage == 3 and site.startswith(MEM_CGROUP_INIT):
+        elif self.stage == 3 and site.startswith(HUGEPAGE_INIT):
+            self._in_hugepage_init = True
+        elif self.stage == 3 and site.startswith(KTHREAD_CREATE if self._in_hugepage_init else MEM_CGROUP_INIT):
             self.stage = 4
             memory = sum(live.zone.managed for live in self.allocator.zones) * self.reserves.settings.page_size
             if memory >= THP_LEAST_BYTES:

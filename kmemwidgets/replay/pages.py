@@ -310,11 +310,12 @@ class PageReplay(Checkpoints):
     def _skip_unseen(self, mine: int, pfn: int, gfp: int, order: int, mt: int, cpu: int) -> bool:
         """Leave frames that were taken unseen with their owners if the recorded one stands behind them, else undo.
 
-        Bulk allocations take single pages; where larger ones differ, something else is the cause.
+        Bulk allocations take single pages; where larger ones differ, something else is the cause. But early in a boot
+        all events are off for a while and on again (event_trace_enable_again, kernel/trace/trace_events.c).
         """
         allocator = self.allocator
         skipped = [mine]
-        while order == 0 and len(skipped) <= PER_PAGE and self._taken_unseen(skipped[-1]):
+        while (order == 0 or self.boot is not None) and len(skipped) <= PER_PAGE and self._taken_unseen(skipped[-1]):
             frame = allocator.alloc_pages(gfp, order, None, cpu)
             if frame == pfn:
                 return True
@@ -441,6 +442,9 @@ class PageReplay(Checkpoints):
             self.result.inferred += 1
             take_frame(self.allocator, pfn, order, 0, cpu)
             free(pfn, order, cpu)
+        if self._told:
+            # At once: the next row may be another cpu's.
+            self._hear(self.cpus[cpu])
 
     def _settle(self, state: Cpu, cpu: int) -> None:
         """Do what earlier events announced."""
