@@ -13,7 +13,8 @@ from typing import Any
 from kmemwidgets.capture import Capture
 from kmemwidgets.records import Version
 from kmemwidgets.sim.compaction import Compaction
-from kmemwidgets.sim.compaction_scan import SYNC, SYNC_LIGHT, WHOLE, CompactControl, put_target_back, take_target
+from kmemwidgets.sim.compaction_isolate import put_target_back, take_target
+from kmemwidgets.sim.compaction_scan import SYNC, SYNC_LIGHT, WHOLE, CompactControl
 from kmemwidgets.sim.memmap import IN_USE, IN_USE_LRU, UNKNOWN, UNKNOWN_LRU
 from kmemwidgets.sim.page_alloc import PageAllocator
 from kmemwidgets.sim.rules import pick

@@ -100,18 +100,25 @@ class Kswapd:
         for node in {live.zone.nid for live in self.allocator.zones if nid is None or live.zone.nid == nid}:
             self.wake_kswapd(node, self.allocator.read_gfp(gfp)[1])
 
-    def wake_kswapd(self, nid: int, highest_zoneidx: int, _order: int = 0, _gfp: int = 0) -> None:
+    def wake_kswapd(self, nid: int, highest_zoneidx: int, _order: int = 0, _gfp: int = 0, _cpu: int = 0) -> None:
         """Note up to which zone pages are needed when it wakes next (pgdat->kswapd_highest_zoneidx)."""
         self._asked[nid] = max(highest_zoneidx, self._asked.get(nid, 0))
 
     # The rest of what the slow path calls: a trace tells what is reclaimed as frees, so nothing is done here.
 
-    def compact(self, *_request: Any) -> bool:
+    def compact(self, *_request: Any) -> None:
         """Don't compact."""
-        return False
 
     def compacted(self, _order: int, _pfn: int) -> None:
         """Note nothing."""
+
+    def compaction_suitable(self, *_request: Any) -> bool:
+        """Make no room to compact in."""
+        return False
+
+    def reclaimable(self, _live: ZoneLists) -> int:
+        """Know of nothing that might be reclaimed."""
+        return 0
 
     def reclaim(self, *_request: Any) -> int:
         """Reclaim no page."""

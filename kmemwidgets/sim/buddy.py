@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import fallback
+from .bad_page import bad_free
 from .events import BUDDY_PUT, EXPAND, EXTFRAG, MERGE, ZONE_LOCKED
 from .memmap import IN_USE, IN_USE_LRU, ORDER_MASK, UNKNOWN_LRU, MemMap, make_table
 from .migratetype import MOVABLE, NR_TYPES, PCPTYPES
@@ -436,7 +437,7 @@ class FreeAreas:
         """
         known = 0 <= pfn < len(self.state) and 0 <= order <= self.top
         if not known or self.state[pfn] & ORDER_MASK != IN_USE | order:
-            raise fallback.bad_free(self.memmap, pfn, order)
+            raise bad_free(self.memmap, pfn, order)
         self.free_large(pfn, order)
 
     def list_of(self, code: int) -> list[int]:
@@ -447,6 +448,14 @@ class FreeAreas:
                 blocks.extend(range(first, first + count * step, step))
         blocks.extend(self.tails[code])
         return blocks
+
+    def is_untouched(self, pfn: int) -> bool:
+        """Tell whether a frame lies in a largest block that nobody took since boot: no byte of it tells."""
+        whole = 1 << self.top
+        return any(
+            min(first, first + (count - 1) * step) <= pfn < max(first, first + (count - 1) * step) + whole
+            for first, count, step in self.ranges
+        )
 
     def largest_codes(self) -> list[int]:
         """Return the codes of the lists of largest blocks that are not empty."""

@@ -9,6 +9,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from . import alloc_flags as af
+from .compact_result import (
+    COMPLETE,
+    CONTENDED,
+    CONTINUE,
+    DEFERRED,
+    PARTIAL_SKIPPED,
+    PRIO_ASYNC,
+    PRIO_SYNC_FULL,
+    RANK,
+    SKIPPED,
+    SUCCESS,
+)
+from .compaction_isolate import isolate_migratepages, put_target_back, take_target
 from .compaction_scan import (
     ASYNC,
     COSTLY_ORDER,
@@ -17,45 +31,34 @@ from .compaction_scan import (
     WHOLE,
     CompactControl,
     ZoneCompaction,
-    isolate_migratepages,
     order_in_use,
-    put_target_back,
-    take_target,
+)
+from .compaction_zone import (
+    compaction_defer_reset,
+    compaction_deferred,
+    compaction_restarting,
+    defer_compaction,
+    fresh,
+    reset_cached_positions,
+    reset_isolation_suitable,
 )
 from .events import OTHER
-from .fragmentation import (
-    EXTFRAG_THRESHOLD,
-    extfrag_for_order,
-    fragmentation_index,
-    fragmentation_score_node,
-    fragmentation_score_wmarks,
-)
+from .fallback import find_suitable_fallback, may_claim
+from .fragmentation import EXTFRAG_THRESHOLD, extfrag_for_order, fragmentation_index, fragmentation_score_wmarks
 from .gfp import __GFP_IO, gfp_migratetype
 from .memmap import IN_USE_LRU
+from .migratetype import CMA, MOVABLE
 from .page_alloc import PageAllocator
 from .rules.compaction import CompactionRules
 from .zone_lists import ZoneLists
-
-#: enum compact_result, as far as a run can end.
-SKIPPED, DEFERRED, CONTINUE, COMPLETE, PARTIAL_SKIPPED, CONTENDED, SUCCESS = (
-    "skipped", "deferred", "continue", "complete", "partial_skipped", "contended", "success",
-)  # fmt: skip
-#: Worst first, as direct compaction of several zones reports the best one.
-_RANK = (SKIPPED, DEFERRED, CONTINUE, COMPLETE, PARTIAL_SKIPPED, CONTENDED, SUCCESS)
-
-#: enum compact_priority.
-PRIO_SYNC_FULL, PRIO_SYNC_LIGHT, PRIO_ASYNC = 0, 1, 2
-MAX_DEFER_SHIFT = 6
-#: HPAGE_FRAG_CHECK_INTERVAL_MSEC: how often kcompactd looks at the score.
-CHECK_INTERVAL_NS = 500_000_000
-
 
 _MAY_PERFORM_IO = __GFP_IO
 
 #: Counters of /proc/vmstat, in its order.
 COUNTERS = (
-    "pgmigrate_success", "pgmigrate_fail", "compact_migrate_scanned", "compact_free_scanned", "compact_stall",
-    "compact_fail", "compact_success",
+    "pgmigrate_success", "pgmigrate_fail", "compact_migrate_scanned", "compact_free_scanned", "compact_isolated",
+    "compact_stall", "compact_fail", "compact_success", "compact_daemon_wake", "compact_daemon_migrate_scanned",
+    "compact_daemon_free_scanned",
 )  # fmt: skip
 
 
@@ -70,7 +73,7 @@ class Compaction:
         Moves the page at the first pfn, of an order, to the second and tells whether it could; what the
         machine has in page tables and caches follows there.
     proactiveness : int
-        vm.compaction_proactiveness.
+        vm.compaction_proactiveness; 0: kcompactd does nothing by itself.
     kswapd_runs : callable, optional
         Of a node: whether its kswapd is awake, when proactive compaction keeps away.
 
@@ -80,6 +83,8 @@ class Compaction:
         As `PageAllocator.zones`.
     counters : dict of str to int
         What /proc/vmstat counts of it.
+    extfrag_threshold : int
+        vm.extfrag_threshold.
     """
 
     def __init__(
@@ -96,13 +101,10 @@ class Compaction:
         self.migrate = migrate
         self.proactiveness = proactiveness
         self.kswapd_runs = kswapd_runs
-        self.zones = [self._fresh(live) for live in allocator.zones]
+        self.zones = [fresh(live) for live in allocator.zones]
+        self.extfrag_threshold = EXTFRAG_THRESHOLD
+        self._knobs = proactiveness, EXTFRAG_THRESHOLD
         self.counters = dict.fromkeys(COUNTERS, 0)
-
-    def _fresh(self, live: ZoneLists) -> ZoneCompaction:
-        zone = live.zone
-        last = zone.end_pfn - 1 >> self.shift << self.shift
-        return ZoneCompaction([zone.start_pfn, zone.start_pfn], last)
 
     @property
     def shift(self) -> int:
@@ -119,10 +121,11 @@ class Compaction:
         live, memory = self.allocator.zones[zone], self.zones[zone]
         cc = CompactControl(live, memory, order, mode, **more)
         cc.freepages = [[] for _ in range(self.allocator.largest_order + 1)]
+        cc.search_order = order
         start, end = live.zone.start_pfn, live.zone.end_pfn
         last = end - 1 >> self.shift << self.shift
-        if self._restarting(memory, order):
-            self.reset_skip(zone)
+        if compaction_restarting(memory, order):
+            reset_isolation_suitable(live, memory)
         if cc.whole_zone:
             cc.migrate_pfn, cc.free_pfn = start, last
         else:
@@ -133,7 +136,9 @@ class Compaction:
             if not start <= cc.migrate_pfn < end:
                 cc.migrate_pfn = start
                 memory.cached_migrate_pfn[:] = [start, start]
-            cc.whole_zone = cc.migrate_pfn <= max(memory.init_migrate_pfn, start)
+            cc.whole_zone = cc.migrate_pfn <= memory.init_migrate_pfn
+        # Where both kinds of runs stopped at one place, what the asynchronous one passes over is nothing to the other.
+        cc.update_cached = mode == ASYNC and memory.cached_migrate_pfn[0] == memory.cached_migrate_pfn[1]
         self._tell(
             cc, "mm_compaction_begin", zone_start=start, migrate_pfn=cc.migrate_pfn, free_pfn=cc.free_pfn,
             zone_end=end, mode="sync" if mode != ASYNC else "async",
@@ -162,18 +167,42 @@ class Compaction:
                 if not cc.scanners_met():
                     self._tell_batch(cc)
                     return None
+            failed = cc.nr_failed
             self._tell_batch(cc)
             cc.nr_migratepages = 0
-            if cc.order > 0 and 0 < cc.last_migrated_pfn < cc.migrate_pfn >> cc.order << cc.order:
-                # What was freed merges at once, so that `finished` sees it.
-                self.allocator.drain_local_pages(cc.cpu, self.allocator.zones.index(cc.live))
-                cc.last_migrated_pfn = 0
-            if self.finished(cc) != CONTINUE:
-                return None
-            cc.rescan = cc.last_migrated_pfn > 0 and cc.last_migrated_pfn >> self.shift == cc.migrate_pfn >> self.shift
+            if not failed or not self._go_on_after_failure(cc):
+                if cc.order > 0 and 0 < cc.last_migrated_pfn < cc.migrate_pfn >> cc.order << cc.order:
+                    # What was freed merges at once, so that `finished` sees it.
+                    self.allocator.drain_local_pages(cc.cpu, self.allocator.zones.index(cc.live))
+                    cc.last_migrated_pfn = 0
+                if self.finished(cc) != CONTINUE:
+                    return None
+                last, here = cc.last_migrated_pfn, cc.migrate_pfn
+                cc.rescan = last > 0 and last >> self.shift == here >> self.shift
             if isolate_migratepages(cc, self.rules):
+                cc.update_cached = False
                 cc.last_migrated_pfn = max(cc.live.zone.start_pfn, cc.block_start(cc.migrate_pfn - 1))
+            elif cc.update_cached:
+                cc.memory.cached_migrate_pfn[1] = cc.memory.cached_migrate_pfn[0]
             self._tell_scans(cc)
+
+    def _go_on_after_failure(self, cc: CompactControl) -> bool:
+        """Leave out what can't become one block after a page of it did not move; tell whether to isolate more at once.
+
+        Source: mm/compaction.c compact_zone, behind migrate_pages.
+        """
+        if not self.rules.finishes_failed_block:
+            if cc.direct and cc.mode == ASYNC:
+                cc.migrate_pfn = (cc.migrate_pfn - 1 >> cc.order) + 1 << cc.order
+                cc.last_migrated_pfn = 0
+            return False
+        begun = cc.migrate_pfn % (1 << self.shift)
+        if not begun or cc.ignore_skip_hint or cc.rescan or cc.mode == SYNC:
+            return False
+        cc.rescan = True
+        if cc.order == self.shift:
+            cc.last_migrated_pfn = 0
+        return True
 
     def failed(self, cc: CompactControl, target: int, order: int) -> None:
         """Keep the frame for another page: the one that was to move there stays where it is."""
@@ -213,6 +242,7 @@ class Compaction:
             allocator.free_pages(pfn, order, cc.cpu)
         self.counters["compact_migrate_scanned"] += cc.migrate_scanned
         self.counters["compact_free_scanned"] += cc.free_scanned
+        self.counters["compact_isolated"] += cc.isolated
         zone = cc.live.zone
         self._tell(
             cc, "mm_compaction_end", zone_start=zone.start_pfn, migrate_pfn=cc.migrate_pfn, free_pfn=cc.free_pfn,
@@ -232,9 +262,7 @@ class Compaction:
 
     def _finished(self, cc: CompactControl) -> str:
         if cc.scanners_met():
-            zone = cc.live.zone
-            cc.memory.cached_migrate_pfn[:] = [zone.start_pfn, zone.start_pfn]
-            cc.memory.cached_free_pfn = zone.end_pfn - 1 >> self.shift << self.shift
+            reset_cached_positions(cc.live, cc.memory)
             if cc.direct:
                 cc.memory.blockskip_flush = True
             return COMPLETE if cc.whole_zone else PARTIAL_SKIPPED
@@ -242,64 +270,42 @@ class Compaction:
             if self.kswapd_runs is not None and self.kswapd_runs(cc.live.zone.nid):
                 return PARTIAL_SKIPPED
             low, _ = fragmentation_score_wmarks(self.proactiveness)
-            return CONTINUE if extfrag_for_order(_nr_free(cc.live), self.shift) > low else SUCCESS
+            return CONTINUE if extfrag_for_order(nr_free(cc.live), self.shift) > low else SUCCESS
         if cc.order == WHOLE or cc.migrate_pfn % (1 << self.shift):
             return CONTINUE
-        return SUCCESS if cc.live.has_block(cc.order, cc.alloc_flags) else CONTINUE
+        return SUCCESS if self._block_is_there(cc) else CONTINUE
+
+    @staticmethod
+    def _block_is_there(cc: CompactControl) -> bool:
+        """Tell whether a request of the run's type would find a block: of its own type, or one it may claim."""
+        area, mt = cc.live.free_area, cc.migratetype
+        for order in range(cc.order, area.top + 1):
+            code = (order + 1) << 4
+            if area.heads[code | mt] or (mt == MOVABLE and area.heads[code | CMA]):
+                return True
+            if may_claim(area, order, mt) and find_suitable_fallback(area, order, mt) >= 0:
+                return True
+        return False
 
     # Who starts it
 
     def compact_node(self, nid: int, cpu: int = 0) -> None:
         """Compact all zones of a node, as a write to compact_memory does (compact_node)."""
-        for zone in self._zones_of(nid):
-            if self.rules.whole_is_asked:
-                self._told_suitable(zone, WHOLE, CONTINUE)
-            self.run(self.begin(zone, WHOLE, SYNC, whole_zone=True, ignore_skip_hint=True, cpu=cpu))
+        for zone in self.zones_of(nid):
+            self.compact_whole_zone(zone, SYNC, cpu)
+
+    def compact_whole_zone(self, zone: int, mode: int, cpu: int = 0, *, proactive: bool = False) -> CompactControl:
+        """Compact all of a zone, or until its score is low enough; return the run."""
+        if self.rules.whole_is_asked:
+            self._told_suitable(zone, WHOLE, CONTINUE)
+        cc = self.begin(zone, WHOLE, mode, whole_zone=True, ignore_skip_hint=True, proactive=proactive, cpu=cpu)
+        self.run(cc)
+        return cc
 
     def compact_memory(self, cpu: int = 0) -> None:
         """Compact all nodes: ``echo 1 > /proc/sys/vm/compact_memory``."""
         for nid in sorted({live.zone.nid for live in self.allocator.zones}):
             self.compact_node(nid, cpu)
-
-    def proactive_controls(self, nid: int, cpu: int = 0) -> list[tuple[int, dict[str, Any]]]:
-        """Return what a proactive run over each zone of a node is begun with (proactive_compact_node)."""
-        more = {"whole_zone": True, "ignore_skip_hint": True, "proactive": True, "cpu": cpu}
-        return [(zone, {"order": WHOLE, "mode": SYNC_LIGHT, **more}) for zone in self._zones_of(nid)]
-
-    def proactive_compact_node(self, nid: int, cpu: int = 0) -> None:
-        """Compact a node until the score of each zone is low enough."""
-        for zone, control in self.proactive_controls(nid, cpu):
-            if self.rules.whole_is_asked:
-                self._told_suitable(zone, WHOLE, CONTINUE)
-            self.run(self.begin(zone, **control))
-
-    def score(self, nid: int) -> int:
-        """Return a node's fragmentation score, in percent."""
-        zones = [self.allocator.zones[zone] for zone in self._zones_of(nid)]
-        return fragmentation_score_node([(_nr_free(live), live.zone.present) for live in zones], self.shift)
-
-    def should_proactive_compact(self, nid: int) -> bool:
-        """Tell whether kcompactd would start by itself now (should_proactive_compact_node)."""
-        if not self.rules.proactive or not self.proactiveness:
-            return False
-        if self.kswapd_runs is not None and self.kswapd_runs(nid):
-            return False
-        return self.score(nid) > fragmentation_score_wmarks(self.proactiveness)[1]
-
-    def kcompactd_do_work(self, nid: int, order: int, highest_zoneidx: int, cpu: int = 0) -> None:
-        """Do what kswapd woke kcompactd for (kcompactd_do_work)."""
-        for zone in self._zones_of(nid):
-            live, memory = self.allocator.zones[zone], self.zones[zone]
-            if live.zone.index > highest_zoneidx or self._deferred(memory, order):
-                continue
-            if self.suitable(zone, order, 0, live.zone.index) != CONTINUE:
-                continue
-            result = self.run(self.begin(zone, order, SYNC_LIGHT, highest_zoneidx=highest_zoneidx, cpu=cpu))
-            if result == SUCCESS:
-                self._defer_reset(memory, order, success=False)
-            elif result in (PARTIAL_SKIPPED, COMPLETE):
-                self.allocator.drain_all_pages()
-                self._defer(memory, order)
 
     def try_to_compact_pages(
         self,
@@ -323,9 +329,9 @@ class Compaction:
             emit((OTHER, cpu, "compaction", "mm_compaction_try_to_compact_pages", fields))
         for zone in zones:
             memory = self.zones[zone]
-            if not full and self._deferred(memory, order):
-                self._told_deferral(zone, order, "mm_compaction_deferred", cpu)
-                best = max(best, DEFERRED, key=_RANK.index)
+            if not full and compaction_deferred(memory, order):
+                self.told_deferral(zone, order, "mm_compaction_deferred", cpu)
+                best = max(best, DEFERRED, key=RANK.index)
                 continue
             result = self.suitable(zone, order, alloc_flags, highest_zoneidx)
             if result == CONTINUE:
@@ -335,14 +341,14 @@ class Compaction:
                     highest_zoneidx=highest_zoneidx, alloc_flags=alloc_flags, cpu=cpu,
                 )  # fmt: skip
                 result = self.run(cc)
-            best = max(best, result, key=_RANK.index)
+            best = max(best, result, key=RANK.index)
             if result == SUCCESS:
-                self._defer_reset(memory, order, success=False)
-                self._told_deferral(zone, order, "mm_compaction_defer_reset", cpu)
+                compaction_defer_reset(memory, order, success=False)
+                self.told_deferral(zone, order, "mm_compaction_defer_reset", cpu)
                 break
             if prio != PRIO_ASYNC and result in (COMPLETE, PARTIAL_SKIPPED):
-                self._defer(memory, order)
-                self._told_deferral(zone, order, "mm_compaction_defer_compaction", cpu)
+                defer_compaction(memory, order)
+                self.told_deferral(zone, order, "mm_compaction_defer_compaction", cpu)
         return best
 
     def suitable(self, zone: int, order: int, alloc_flags: int, highest_zoneidx: int) -> str:
@@ -353,85 +359,63 @@ class Compaction:
         live = self.allocator.zones[zone]
         result = CONTINUE
         if order != WHOLE:
-            base = live.zone.wmark_low if order > COSTLY_ORDER else live.zone.wmark_min
             if live.watermark_ok(order, live.mark(alloc_flags), highest_zoneidx, alloc_flags):
                 result = SUCCESS
-            elif not live.watermark_ok(0, base + (2 << order), highest_zoneidx, 0x80) or (
-                order > COSTLY_ORDER and 0 <= fragmentation_index(_nr_free(live), order) <= EXTFRAG_THRESHOLD
+            elif not live.watermark_ok(0, self._needed(live, order), highest_zoneidx, af.CMA) or (
+                order > COSTLY_ORDER and 0 <= fragmentation_index(nr_free(live), order) <= self.extfrag_threshold
             ):
                 result = SKIPPED
         self._told_suitable(zone, order, result)
         return result
 
-    # Deferral
+    def zonelist_suitable(self, zones: Sequence[int], order: int, alloc_flags: int, highest_zoneidx: int) -> bool:
+        """Tell whether any zone has, or would have after reclaim, what compaction needs (compaction_zonelist_suitable).
+
+        Nothing can be reclaimed yet: what is free now is all that there is.
+        """
+        for zone in zones:
+            live = self.allocator.zones[zone]
+            now = live.free_pages_now()
+            done = live.watermark_ok(order, live.mark(alloc_flags), highest_zoneidx, alloc_flags)
+            if done or live.watermark_ok(0, self._needed(live, order), highest_zoneidx, af.CMA, now):
+                return True
+        return False
 
     @staticmethod
-    def _defer(memory: ZoneCompaction, order: int) -> None:
-        """Leave a zone alone for twice as many attempts (defer_compaction)."""
-        memory.considered = 0
-        memory.defer_shift = min(memory.defer_shift + 1, MAX_DEFER_SHIFT)
-        memory.order_failed = min(memory.order_failed, order)
-
-    @staticmethod
-    def _deferred(memory: ZoneCompaction, order: int) -> bool:
-        """Count an attempt and tell whether it is to be skipped (compaction_deferred)."""
-        if order < memory.order_failed:
-            return False
-        memory.considered = min(memory.considered + 1, 1 << memory.defer_shift)
-        return memory.considered < 1 << memory.defer_shift
-
-    @staticmethod
-    def _defer_reset(memory: ZoneCompaction, order: int, *, success: bool) -> None:
-        """Note that an allocation succeeded, or should (compaction_defer_reset)."""
-        if success:
-            memory.considered = memory.defer_shift = 0
-        memory.order_failed = max(memory.order_failed, order + 1)
-
-    @staticmethod
-    def _restarting(memory: ZoneCompaction, order: int) -> bool:
-        """Tell whether the longest deferral has just passed (compaction_restarting)."""
-        full = memory.defer_shift == MAX_DEFER_SHIFT and memory.considered >= 1 << MAX_DEFER_SHIFT
-        return order >= memory.order_failed and full
+    def _needed(live: ZoneLists, order: int) -> int:
+        """Return the mark at which a zone has room to move pages in (compact_gap)."""
+        return live.mark(af.WMARK_LOW if order > COSTLY_ORDER else af.WMARK_MIN) + (2 << order)
 
     def allocation_succeeded(self, zone: int, order: int) -> None:
         """Tell compaction that a block of an order could be had from a zone."""
-        self._defer_reset(self.zones[zone], order, success=True)
-        self._told_deferral(zone, order, "mm_compaction_defer_reset", 0)
+        self.zones[zone].blockskip_flush = False
+        compaction_defer_reset(self.zones[zone], order, success=True)
+        self.told_deferral(zone, order, "mm_compaction_defer_reset", 0)
 
-    def reset_skip(self, zone: int) -> None:
-        """Clear the marks of a zone's page blocks and start at its ends again (__reset_isolation_suitable)."""
-        fresh, memory = self._fresh(self.allocator.zones[zone]), self.zones[zone]
-        memory.skip.clear()
-        memory.blockskip_flush = False
-        memory.cached_migrate_pfn[:] = fresh.cached_migrate_pfn
-        memory.cached_free_pfn = memory.init_free_pfn = fresh.cached_free_pfn
-        memory.init_migrate_pfn = fresh.cached_migrate_pfn[0]
+    def reset_isolation_suitable(self, nid: int) -> None:
+        """Forget which page blocks were not worthwhile, as kswapd does before it sleeps."""
+        for zone in self.zones_of(nid):
+            reset_isolation_suitable(self.allocator.zones[zone], self.zones[zone])
 
     # Keeping
 
     def save(self) -> tuple[Any, ...]:
-        """Copy what the zones remember, and the counters; a run under way is the caller's."""
-        kept = tuple(
-            replace(memory, cached_migrate_pfn=list(memory.cached_migrate_pfn), skip=set(memory.skip))
-            for memory in self.zones
-        )
-        return kept, dict(self.counters)
+        """Copy what the zones remember, the counters and the sysctls; a run under way is the caller's."""
+        return _copies(self.zones), dict(self.counters), (self.proactiveness, self.extfrag_threshold)
 
     def load(self, saved: tuple[Any, ...] | None) -> None:
         """Bring that back; None is the state of boot."""
-        if saved is None:
-            self.zones = [self._fresh(live) for live in self.allocator.zones]
-            self.counters = dict.fromkeys(COUNTERS, 0)
-            return
-        self.zones = [
-            replace(memory, cached_migrate_pfn=list(memory.cached_migrate_pfn), skip=set(memory.skip))
-            for memory in saved[0]
-        ]
-        self.counters = dict(saved[1])
+        zones, counters, knobs = saved or (
+            [fresh(live) for live in self.allocator.zones], dict.fromkeys(COUNTERS, 0), self._knobs,
+        )  # fmt: skip
+        self.zones = _copies(zones)
+        self.counters = dict(counters)
+        self.proactiveness, self.extfrag_threshold = knobs
 
     # Telling
 
-    def _zones_of(self, nid: int) -> list[int]:
+    def zones_of(self, nid: int) -> list[int]:
+        """Return the numbers of a node's zones that have memory."""
         zones = enumerate(self.allocator.zones)
         return [at for at, live in zones if live.zone.nid == nid and live.zone.present]
 
@@ -445,7 +429,8 @@ class Compaction:
             fields = {"node": it.nid, "zone": it.name, "order": order, "ret": result}
             emit((OTHER, 0, "compaction", "mm_compaction_suitable", fields))
 
-    def _told_deferral(self, zone: int, order: int, name: str, cpu: int) -> None:
+    def told_deferral(self, zone: int, order: int, name: str, cpu: int) -> None:
+        """Tell of an attempt put off, or of one that ends or lengthens that."""
         emit = self.allocator.observed_events
         if emit:
             it, memory = self.allocator.zones[zone].zone, self.zones[zone]
@@ -474,6 +459,12 @@ class Compaction:
         cc.scans.clear()
 
 
-def _nr_free(live: ZoneLists) -> list[int]:
+def _copies(zones: Sequence[ZoneCompaction]) -> list[ZoneCompaction]:
+    return [
+        replace(memory, cached_migrate_pfn=list(memory.cached_migrate_pfn), skip=set(memory.skip)) for memory in zones
+    ]
+
+
+def nr_free(live: ZoneLists) -> list[int]:
     """Count a zone's free blocks by order."""
     return [sum(row) for row in live.free_area.counts()]

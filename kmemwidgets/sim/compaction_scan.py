@@ -1,7 +1,7 @@
-"""The two scanners of compaction: pages to move from the bottom of a zone, free pages from its top (mm/compaction.c).
+"""What the two scanners of compaction take from a page block: pages to move, and free pages (mm/compaction.c).
 
 A `CompactControl` is one run over one zone. It is a plain record; what stays with the zone between
-runs is a `ZoneCompaction`.
+runs is a `ZoneCompaction`. Which page block comes next stands in `compaction_isolate`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ZoneCompaction:
         Where the migrate scanner starts, for asynchronous and for synchronous runs.
     cached_free_pfn : int
     init_migrate_pfn, init_free_pfn : int
-        Where the scanners started when the skip marks were last cleared.
+        Where the scanners started when the skip marks were last cleared; 0 before that.
     skip : set of int
         Page blocks marked to be skipped (PB_migrate_skip).
     considered, defer_shift, order_failed : int
@@ -81,8 +81,18 @@ class CompactControl:
     nr_succeeded, nr_failed : int
         Pages of the batch under way that moved, and that could not.
     rescan : bool
-        This page block was begun before: take all of it.
-    migrate_scanned, free_scanned : int
+        This page block was begun before, or a page of it could not move: take all of it (finish_pageblock).
+    update_cached : bool
+        While nothing was found, an asynchronous run takes the start of synchronous ones along.
+    search_order : int
+        With which order's list the next fast search for free pages begins.
+    fast_search_fail : int
+        Searches of the lists in a row that found nothing; each halves how far the next one looks.
+    fast_start_pfn : int or None
+        Lowest block that the fast search chose to move pages from, where the scanner goes back to once that
+        fails; 0: none yet, None: it has gone back.
+    migrate_scanned, free_scanned, isolated : int
+        Pages looked at by each scanner, and taken by both.
     """
 
     live: ZoneLists
@@ -107,9 +117,14 @@ class CompactControl:
     nr_succeeded: int = 0
     nr_failed: int = 0
     rescan: bool = False
+    update_cached: bool = False
+    search_order: int = 0
+    fast_search_fail: int = 0
+    fast_start_pfn: int | None = 0
     last_migrated_pfn: int = 0
     migrate_scanned: int = 0
     free_scanned: int = 0
+    isolated: int = 0
     scans: list[tuple[str, int, int, int, int]] = field(default_factory=list)
 
     @property
@@ -131,35 +146,7 @@ def order_in_use(code: int) -> int:
     return code & 15 if code & 0xF0 in (IN_USE, IN_USE_LRU) else 0
 
 
-def isolate_migratepages(cc: CompactControl, rules: CompactionRules) -> bool:
-    """Take the pages that may move from the next page block that has any, 32 at most unless it is scanned again.
-
-    Source: mm/compaction.c isolate_migratepages.
-
-    Returns
-    -------
-    bool
-        Whether there is anything to move now.
-    """
-    zone = cc.live.zone
-    size = 1 << cc.shift
-    low = cc.migrate_pfn
-    end = cc.block_start(low) + size
-    while end <= cc.free_pfn:
-        start = max(end - size, zone.start_pfn)
-        if low % size == 0 and not cc.ignore_skip_hint and low >> cc.shift in cc.memory.skip:
-            pass
-        elif not _suitable_source(cc, start):
-            _update_cached_migrate(cc, end)
-        else:
-            _isolate_migratepages_block(cc, rules, low, end)
-            break
-        cc.migrate_pfn = low = end
-        end += size
-    return bool(cc.migratepages)
-
-
-def _suitable_source(cc: CompactControl, start: int) -> bool:
+def suitable_source(cc: CompactControl, start: int) -> bool:
     """Tell whether a page block is worth scanning for pages to move (suitable_migration_source)."""
     area = cc.live.free_area
     if order_in_use(area.state[start]) >= cc.shift:
@@ -170,16 +157,21 @@ def _suitable_source(cc: CompactControl, start: int) -> bool:
     return mt in (MOVABLE, CMA) if cc.migratetype == MOVABLE else mt == cc.migratetype
 
 
-def _isolate_migratepages_block(cc: CompactControl, rules: CompactionRules, low: int, end: int) -> None:
+def isolate_migratepages_block(cc: CompactControl, rules: CompactionRules, low: int, end: int) -> None:
     """Take pages on an LRU list off it, from `low` to the end of its page block.
 
     Source: mm/compaction.c isolate_migratepages_block.
     """
     state = cc.live.free_area.state
+    skip, block = cc.memory.skip, low >> cc.shift
     start = low
     scanned = isolated = 0
+    marked = False
     skip_on_failure = cc.direct and cc.mode == ASYNC
     window = (low >> cc.order) + 1 << cc.order if skip_on_failure else end
+    if low == cc.block_start(low) and not cc.ignore_skip_hint and block in skip:
+        # Somebody marked it since the scanner chose it: the fast search itself, until 6.3.
+        low = end
     while low < end:
         if skip_on_failure and low >= window:
             if isolated:
@@ -192,6 +184,11 @@ def _isolate_migratepages_block(cc: CompactControl, rules: CompactionRules, low:
             continue
         order = order_in_use(code)
         if (code & 0xF0 == IN_USE_LRU or code == UNKNOWN_LRU) and (not order or _folio_may_move(cc, rules, order)):
+            if not marked:
+                marked = True
+                if _test_and_set_skip(cc, rules, low) and not (rules.finishes_failed_block and cc.rescan):
+                    low = end
+                    break
             cc.migratepages.append(low)
             cc.nr_migratepages += 1 << order
             isolated += 1 << order
@@ -208,11 +205,22 @@ def _isolate_migratepages_block(cc: CompactControl, rules: CompactionRules, low:
     low = min(low, end)
     if low == end and (not isolated or cc.rescan):
         if start % (1 << cc.shift) == 0 and (not isolated or rules.marks_rescanned):
-            cc.memory.skip.add(start >> cc.shift)
-        _update_cached_migrate(cc, low)
+            skip.add(block)
+        update_cached_migrate(cc, low)
     cc.migrate_scanned += scanned
+    cc.isolated += isolated
     cc.scans.append(("mm_compaction_isolate_migratepages", start, low, scanned, isolated))
     cc.migrate_pfn = low
+
+
+def _test_and_set_skip(cc: CompactControl, rules: CompactionRules, pfn: int) -> bool:
+    """Mark the page block that a page is taken from, for other runs; tell whether it was marked (test_and_set_skip)."""
+    if cc.ignore_skip_hint or (not rules.skip_set_midway and pfn != cc.block_start(pfn)):
+        return False
+    block = pfn >> cc.shift
+    was = block in cc.memory.skip
+    cc.memory.skip.add(block)
+    return was
 
 
 def _folio_may_move(cc: CompactControl, rules: CompactionRules, order: int) -> bool:
@@ -220,7 +228,8 @@ def _folio_may_move(cc: CompactControl, rules: CompactionRules, order: int) -> b
     return rules.moves_large_folios and order < cc.shift and (cc.order == WHOLE or order < cc.order)
 
 
-def _update_cached_migrate(cc: CompactControl, pfn: int) -> None:
+def update_cached_migrate(cc: CompactControl, pfn: int) -> None:
+    """Let the next run start behind a page block."""
     cached = cc.memory.cached_migrate_pfn
     pfn = -(-pfn >> cc.shift) << cc.shift
     cached[0] = max(cached[0], pfn)
@@ -228,51 +237,18 @@ def _update_cached_migrate(cc: CompactControl, pfn: int) -> None:
         cached[1] = max(cached[1], pfn)
 
 
-def isolate_freepages(cc: CompactControl, rules: CompactionRules) -> None:
-    """Take free blocks off the lists, from the top of the zone downward, until there are enough to move into.
-
-    Source: mm/compaction.c isolate_freepages. While blocks give nothing, fewer and fewer of their pages are looked at.
-    """
-    zone = cc.live.zone
-    size = 1 << cc.shift
-    at = cc.free_pfn
-    start = cc.block_start(at)
-    end = min(start + size, zone.end_pfn)
-    lowest = cc.block_start(cc.migrate_pfn) + size
-    stride = CLUSTER_MAX if cc.mode == ASYNC else 1
-    blocks: list[tuple[int, int]] = []
-    while start >= lowest:
-        if _suitable_target(cc, start):
-            at, isolated = _isolate_freepages_block(cc, at, end, blocks, stride)
-            if at == end:
-                cc.memory.skip.add(start >> cc.shift)
-                cc.memory.cached_free_pfn = min(cc.memory.cached_free_pfn, start)
-            if cc.nr_freepages >= cc.nr_migratepages:
-                if at >= end:
-                    at = start - size
-                break
-            if at < end:
-                break
-            stride = 1 if isolated else min(CLUSTER_MAX, stride << 1)
-        end = start
-        start -= size
-        at = start
-    cc.free_pfn = at
-    _keep(cc, rules, blocks)
-
-
-def _suitable_target(cc: CompactControl, start: int) -> bool:
-    """Tell whether free pages are taken from a page block (suitable_migration_target, isolation_suitable)."""
+def suitable_target(cc: CompactControl, start: int) -> bool:
+    """Tell whether pages may move to a page block (suitable_migration_target)."""
     area = cc.live.free_area
     code = area.state[max(start, cc.live.zone.start_pfn)]
     if 0x10 <= code < IN_USE and (code >> 4) - 1 >= cc.shift:
         return False
-    if not cc.ignore_block_suitable and area.types[start >> cc.shift] not in (MOVABLE, CMA):
+    if not code and area.is_untouched(start):
         return False
-    return cc.ignore_skip_hint or start >> cc.shift not in cc.memory.skip
+    return cc.ignore_block_suitable or area.types[start >> cc.shift] in (MOVABLE, CMA)
 
 
-def _isolate_freepages_block(
+def isolate_freepages_block(
     cc: CompactControl, start: int, end: int, blocks: list[tuple[int, int]], stride: int
 ) -> tuple[int, int]:
     """Take free blocks of one page block; return where it stopped and the pages taken.
@@ -301,6 +277,7 @@ def _isolate_freepages_block(
         pfn += stride
     pfn = min(pfn, end)
     cc.free_scanned += scanned
+    cc.isolated += total
     cc.scans.append(("mm_compaction_isolate_freepages", start, pfn, scanned, total))
     return pfn, total
 
@@ -326,47 +303,3 @@ def isolate_free_page(live: ZoneLists, pfn: int, order: int, cpu: int) -> bool:
             if area.types[block >> shift] < PCPTYPES:
                 area.set_types(block, 1 << shift, MOVABLE)
     return True
-
-
-def _keep(cc: CompactControl, rules: CompactionRules, blocks: list[tuple[int, int]]) -> None:
-    """Put isolated blocks where `take_target` finds them."""
-    if rules.free_lists_by_order:
-        for pfn, order in blocks:
-            cc.freepages[order].insert(0, pfn)
-        return
-    state = cc.live.free_area.state
-    for pfn, order in blocks:
-        state[pfn : pfn + (1 << order)] = bytes((IN_USE,)) * (1 << order)
-        cc.freepages[0].extend(range(pfn, pfn + (1 << order)))
-
-
-def take_target(cc: CompactControl, rules: CompactionRules, order: int = 0) -> int:
-    """Return the frame that the next page moves to, isolating more where none is left; -1 where there are none.
-
-    Source: mm/compaction.c compaction_alloc.
-    """
-    if not any(cc.freepages[order:]):
-        isolate_freepages(cc, rules)
-    found = next((o for o in range(order, len(cc.freepages)) if cc.freepages[o]), -1)
-    if found < 0:
-        return -1
-    pfn = cc.freepages[found].pop()
-    state = cc.live.free_area.state
-    while found > order:
-        found -= 1
-        half = pfn + (1 << found)
-        state[half] = IN_USE | found
-        cc.freepages[found].append(half)
-    state[pfn] = IN_USE | order
-    cc.nr_freepages -= 1 << order
-    if rules.free_lists_by_order:
-        cc.nr_migratepages -= 1 << order
-    return pfn
-
-
-def put_target_back(cc: CompactControl, rules: CompactionRules, pfn: int, order: int = 0) -> None:
-    """Keep a frame that a page could not be moved to for the next one (compaction_free)."""
-    cc.freepages[order].append(pfn)
-    cc.nr_freepages += 1 << order
-    if rules.free_lists_by_order:
-        cc.nr_migratepages += 1 << order

@@ -8,8 +8,8 @@ from typing import Any
 
 from . import alloc_flags as af
 from . import slowpath
+from .bad_page import bad_free
 from .events import ALLOC, FREE, OTHER, PCP_TAKE, REQUEST, ZONE_SKIPPED
-from .fallback import bad_free
 from .fast_path import FastPath, Key
 
 # Names that begin with two underscores are mangled inside a class.
@@ -22,6 +22,7 @@ from .migratetype import ISOLATE, MOVABLE, PCPTYPES, UNMOVABLE
 from .mmzone import Zone
 from .numa_stat import NumaStat
 from .page import Page
+from .page_bugs import PageBugs
 from .pcp import COSTLY_ORDER, PUT, PerCpuPages, drain_all, list_index, take
 from .plans import Record, plan_alloc, plan_free
 from .rules.allocator import AllocatorRules
@@ -77,6 +78,8 @@ class PageAllocator(FastPath):
         Takes several events at once, one after the other in one tuple, where someone listens (`EventLog.emit`).
     unnoted : bool
         No request may take the fast path.
+    before_request : callable or None
+        Lets the kernel threads run that were woken, before a request is served.
     policy : callable or None
         Takes GFP flags, order and cpu of a request that names no node, and serves it (`follow_policy`).
     """
@@ -97,7 +100,7 @@ class PageAllocator(FastPath):
         shuffle: Shuffle | None = None,
     ) -> None:
         self.memmap = memmap
-        memmap.bugs = rules.bugs
+        memmap.bugs = PageBugs(rules.bugs, rules.version, zones=tuple((zone.nid, zone.index) for zone in zones))
         self.rules = rules
         self.cpu_node = tuple(cpu_node)
         self.zones = [ZoneLists(zone, memmap, rules, len(self.cpu_node)) for zone in zones]
@@ -126,6 +129,7 @@ class PageAllocator(FastPath):
         self._look_at(memmap)
         self.numa = NumaStat(self)
         self._log = self.numa.log
+        self.before_request: Callable[[], None] | None = None
         self.policy: Callable[[int, int, int], int] | None = None
         self.observed_events: Emit | None = None
         self.decisions: Emit | None = None
@@ -339,6 +343,8 @@ class PageAllocator(FastPath):
     def _alloc_slowly(self, key: Key) -> int:
         """Allocate the whole way: walk the zonelist, then the slow path; return the first pfn, -1 if it failed."""
         gfp, order, nid, cpu = key
+        if self.before_request is not None:
+            self.before_request()
         if self.policy is not None and nid is None and 0 <= cpu < len(self.cpu_node):
             return self.policy(gfp, order, cpu)
         return self.alloc_pages_nodemask(gfp, order, nid, cpu)
@@ -387,7 +393,7 @@ class PageAllocator(FastPath):
             pfn = slowpath.alloc_pages_slowpath(self, zones, gfp, order, mt, highest, node, cpu)
             if pfn < 0:
                 self.reports.failed(gfp, order, cpu, nodemask)
-        elif nodemask is None and self.policy is None:
+        elif nodemask is None and self.policy is None and self.before_request is None:
             plan_alloc(self, zones[0], gfp, order, nid, cpu, mt, highest)
         if pfn >= 0:
             self.numa.count(self._owner(pfn), zones[0], cpu)
@@ -475,7 +481,7 @@ class PageAllocator(FastPath):
         if flags & af.KSWAPD and area.boosted:
             area.boosted = False
             if self.reclaim:
-                self.reclaim.wake_kswapd(live.zone.nid, live.zone.index, 0, 0)
+                self.reclaim.wake_kswapd(live.zone.nid, live.zone.index, 0, 0, cpu)
         return pfn
 
     # Freeing

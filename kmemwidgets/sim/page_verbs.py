@@ -64,16 +64,46 @@ class PageVerbs:
         return moves
 
     def let_pages_move(self, on: bool = True) -> None:
-        """Let requests for blocks compact for themselves, from now on or no longer (direct compaction).
+        """Let requests for blocks compact for themselves, and kcompactd when it was woken, from now on or no longer.
 
         Who has a page's number has it pinned, so the kernel would leave it where it is. After this call movable pages
-        may be elsewhere after any request for a block, and who holds some has to follow: `take_moves`.
+        may be elsewhere after any request, and who holds some has to follow: `take_moves`.
         """
         self._do("let_pages_move", bool(on))
 
     def take_moves(self) -> dict[int, int]:
-        """Return where pages were and are that requests have moved since the last call, or since time was changed."""
+        """Return where pages were and are that have moved since the last call, or since time was changed.
+
+        Only those that `let_pages_move` let go: `compact_memory` and `run_kcompactd` tell theirs themselves.
+        """
         return self.pages.take_moves()
+
+    def run_kswapd(self, node: int | None = None) -> None:
+        """Let kswapd of a node, or of each, do what it was woken for; one that sleeps goes on sleeping.
+
+        It also runs by itself, before the next request after the one that woke it. There is nothing that it could
+        reclaim yet. It takes the boost of the marks back, gives a node up after 16 runs in vain, and wakes kcompactd.
+        """
+        self._do("run_kswapd", self._node(node))
+
+    def run_kcompactd(self, node: int | None = None) -> dict[int, int]:
+        """Let kcompactd of a node, or of each, run; it does what it was woken for.
+
+        If nobody woke it, half a second has passed, and it looks whether free memory is too fragmented
+        (``vm.compaction_proactiveness``, from 5.9 on). By itself it runs only after `let_pages_move`, before the next
+        request after the one that woke it.
+
+        Returns
+        -------
+        dict of int to int
+            As of `compact_memory`.
+        """
+        moves: dict[int, int] = self._do("run_kcompactd", self._node(node))
+        return moves
+
+    def fragmentation_score(self, node: int = 0) -> int:
+        """Return how fragmented a node's free memory is for huge pages, in percent: what kcompactd looks at."""
+        return self.pages.fragmentation_score(node)
 
     def set_mempolicy(self, mode: str = "default", nodes: Iterable[int] = (), home_node: int | None = None) -> None:
         """Set the memory policy of all requests that name no node.

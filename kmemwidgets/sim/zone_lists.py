@@ -118,6 +118,10 @@ class ZoneLists:
         if change > threshold or change < -threshold:
             self.nr_free_cma += change
             self.diff_cma[cpu] = 0
+            if change > 0:
+                # The plans count on no more pages of CMA.
+                self.free_area.plans.clear()
+                self.plan_floor = -1
         else:
             self.diff_cma[cpu] = change
 
@@ -156,8 +160,14 @@ class ZoneLists:
             pages += self.nr_free_cma
         return pages
 
-    def watermark_ok(self, order: int, mark: int, highest_zoneidx: int, flags: int) -> bool:
-        """Tell whether more pages are free than a request must leave, in blocks large enough (__zone_watermark_ok)."""
+    def watermark_ok(
+        self, order: int, mark: int, highest_zoneidx: int, flags: int, free_pages: int | None = None
+    ) -> bool:
+        """Tell whether more pages are free than a request must leave, in blocks large enough (__zone_watermark_ok).
+
+        `free_pages` is what to take for the zone's counter, where that may be too far off.
+        """
+        free = self.nr_free_pages if free_pages is None else free_pages
         rules = self.rules.watermark
         reserve = self.reserve(highest_zoneidx)
         least = rules.lowered(mark, flags) if flags & af.RESERVES else mark
@@ -166,11 +176,11 @@ class ZoneLists:
             unusable = (1 << order) - 1
         else:
             unusable = self.unusable(order, flags)
-            passed = self.nr_free_pages - unusable > least + reserve and (not order or self.has_block(order, flags))
+            passed = free - unusable > least + reserve and (not order or self.has_block(order, flags))
         decide = self.free_area.decide
         if decide:
             decide((
-                WATERMARK, self.free_area.cpu, self.zone.nid, self.zone.name, order, mark, self.nr_free_pages,
+                WATERMARK, self.free_area.cpu, self.zone.nid, self.zone.name, order, mark, free,
                 unusable, least, reserve, passed,
             ))  # fmt: skip
         return passed

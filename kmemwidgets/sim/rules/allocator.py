@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from kmemwidgets.records import Version
 
-from . import bugs, gfp, page_alloc, pcp, watermark
+from . import bugs, gfp, page_alloc, pcp, slowpath, watermark
 from .bugs import BugRules
 from .gfp import GfpRules
 from .page_alloc import BuddyRules
 from .pcp import PcpRules
+from .slowpath import SlowpathRules
 from .table import pick
 from .watermark import WatermarkRules
 
@@ -23,6 +24,7 @@ class AllocatorRules:
     buddy: BuddyRules
     pcp: PcpRules
     watermark: WatermarkRules
+    slowpath: SlowpathRules
     gfp: GfpRules
     bugs: BugRules
 
@@ -34,6 +36,7 @@ def allocator_rules(version: Version) -> AllocatorRules:
         pick(BuddyRules, page_alloc.TABLE, version),
         pick(PcpRules, pcp.TABLE, version),
         pick(WatermarkRules, watermark.TABLE, version),
+        pick(SlowpathRules, slowpath.TABLE, version),
         pick(GfpRules, gfp.TABLE, version),
         pick(BugRules, bugs.TABLE, version),
     )

@@ -13,6 +13,7 @@ from kmemwidgets.replay.pages import PageReplay
 from kmemwidgets.sim.compaction import Compaction
 from kmemwidgets.sim.events import ALLOC, FREE, OTHER
 from kmemwidgets.sim.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL, format_gfp
+from kmemwidgets.sim.kcompactd import Kcompactd
 from kmemwidgets.sim.memmap import MemMap
 from kmemwidgets.sim.mmzone import Zone
 from kmemwidgets.sim.page_alloc import PageAllocator
@@ -56,7 +57,7 @@ class Recorder:
             self.add(event[3], tuple(event[4].values()))
 
     def add(self, name, values):
-        self.rows.append((name, *self.task, 0, 1000 * len(self.rows), ".....", tuple(values)))
+        self.rows.append((name, *self.task, 0, str(1000 * len(self.rows)), ".....", tuple(values)))
 
 
 def live_through(kernel, seed, stuck=0.0):
@@ -93,7 +94,7 @@ def live_through(kernel, seed, stuck=0.0):
             compaction.compact_memory()
         else:
             compaction.proactiveness = 95
-            compaction.proactive_compact_node(0)
+            Kcompactd(compaction).proactive_compact_node(0)
         recorder.task = WORK
     return recorder.rows, allocator, compaction
 
@@ -138,8 +139,8 @@ def free_frames(allocator):
 def test_the_lists_are_looked_at_before_the_next_event():
     allocator, version = make("6.1")
     rows = [
-        ("mm_page_alloc", *WORK, 0, 1000, ".....", (512, 4, 1, "GFP_HIGHUSER_MOVABLE")),
-        ("mm_page_alloc", *WORK, 0, 3000, ".....", (528, 4, 1, "GFP_HIGHUSER_MOVABLE")),
+        ("mm_page_alloc", *WORK, 0, "1000", ".....", (512, 4, 1, "GFP_HIGHUSER_MOVABLE")),
+        ("mm_page_alloc", *WORK, 0, "3000", ".....", (528, 4, 1, "GFP_HIGHUSER_MOVABLE")),
     ]
     replay = FragReplay(allocator, version)
     replay.look_at([2000, 500, 9000])

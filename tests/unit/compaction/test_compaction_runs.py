@@ -9,21 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmemwidgets.records import parse_version
-from kmemwidgets.sim.compaction import (
+from kmemwidgets.sim.compact_result import (
     COMPLETE,
     CONTINUE,
-    MAX_DEFER_SHIFT,
     PRIO_ASYNC,
     PRIO_SYNC_FULL,
     PRIO_SYNC_LIGHT,
     SKIPPED,
     SUCCESS,
-    WHOLE,
-    Compaction,
 )
-from kmemwidgets.sim.compaction_scan import SYNC
+from kmemwidgets.sim.compaction import Compaction
+from kmemwidgets.sim.compaction_scan import SYNC, WHOLE
+from kmemwidgets.sim.compaction_zone import MAX_DEFER_SHIFT
 from kmemwidgets.sim.events import told
 from kmemwidgets.sim.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL
+from kmemwidgets.sim.kcompactd import Kcompactd
 from kmemwidgets.sim.memmap import IN_USE, IN_USE_LRU, MemMap
 from kmemwidgets.sim.migratetype import UNMOVABLE
 from kmemwidgets.sim.mmzone import Zone
@@ -204,24 +204,25 @@ def test_the_reserve_is_kept():
 def test_proactive_compaction_stops_at_the_low_score():
     allocator, compaction = make()
     fill_with_holes(allocator)
-    assert compaction.score(0) > 90
-    assert compaction.should_proactive_compact(0)
-    compaction.proactive_compact_node(0)
+    kcompactd = Kcompactd(compaction)
+    assert kcompactd.score(0) > 90
+    assert kcompactd.should_proactive_compact(0)
+    kcompactd.proactive_compact_node(0)
     live = allocator.zones[0]
     free = live.free_area.free_pages()
     huge = sum(sum(row) << order for order, row in enumerate(live.free_area.counts()) if order >= 9)
     assert 20 <= huge * 100 // free <= 40
-    assert not compaction.should_proactive_compact(0)
+    assert not kcompactd.should_proactive_compact(0)
 
 
 def test_who_keeps_proactive_compaction_away():
     for more in ({"proactiveness": 0}, {"kswapd_runs": lambda _nid: True}):
         allocator, compaction = make(**more)
         fill_with_holes(allocator)
-        assert not compaction.should_proactive_compact(0)
+        assert not Kcompactd(compaction).should_proactive_compact(0)
     allocator, compaction = make("5.6")
     fill_with_holes(allocator)
-    assert not compaction.should_proactive_compact(0)
+    assert not Kcompactd(compaction).should_proactive_compact(0)
 
 
 def test_for_an_allocation_it_stops_when_that_would_succeed():

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from kmemwidgets.records import parse_version
-from kmemwidgets.sim.compaction import ASYNC, SYNC, SYNC_LIGHT, WHOLE, Compaction
-from kmemwidgets.sim.compaction_scan import isolate_free_page
+from kmemwidgets.sim.compaction import Compaction
+from kmemwidgets.sim.compaction_scan import ASYNC, SYNC, SYNC_LIGHT, WHOLE, isolate_free_page
+from kmemwidgets.sim.compaction_zone import compaction_defer_reset, compaction_deferred, defer_compaction
 from kmemwidgets.sim.gfp import GFP_HIGHUSER_MOVABLE
+from kmemwidgets.sim.kcompactd import Kcompactd
 from kmemwidgets.sim.memmap import IN_USE_LRU, MemMap
 from kmemwidgets.sim.migratetype import MOVABLE, RECLAIMABLE, UNMOVABLE
 from kmemwidgets.sim.mmzone import Zone
@@ -152,9 +154,20 @@ def test_blocks_without_pages_to_move_are_marked():
     assert {0 + 1, 1 + 1, 2 + 1} <= scene.compaction.zones[0].skip
     told = scans(scene, scene.begin(9, SYNC_LIGHT, ignore_skip_hint=False))
     first = next(fields["start_pfn"] for name, fields in told if name == "mm_compaction_isolate_migratepages")
-    assert first == scene.block(3)
-    scene.compaction.reset_skip(0)
-    assert not scene.compaction.zones[0].skip
+    # The fourth is marked as well: the first run took its first page, and has not come to its end.
+    assert first == scene.block(4)
+    # Only once a run for a request has seen all of the zone, and only where it is worthwhile again.
+    scene.compaction.reset_isolation_suitable(0)
+    assert {2, 3} <= scene.compaction.zones[0].skip
+    scene.compaction.zones[0].blockskip_flush = True
+    scene.allocator.state[scene.block(1) + 8] = IN_USE_LRU
+    scene.free(scene.block(10) + 16)
+    scene.compaction.reset_isolation_suitable(0)
+    assert scene.compaction.zones[0].skip & {1, 2, 3} == {1, 3}
+    assert scene.compaction.zones[0].cached_migrate_pfn == [scene.block(1)] * 2
+    assert scene.compaction.zones[0].init_migrate_pfn == scene.block(1)
+    # The free scanner's new place is not rounded down: the kernel counts from the zone's last page.
+    assert scene.compaction.zones[0].cached_free_pfn == scene.block(11) - 1
 
 
 def test_asynchronous_runs_stay_in_blocks_of_the_type():
@@ -167,19 +180,19 @@ def test_asynchronous_runs_stay_in_blocks_of_the_type():
 
 
 def test_the_score_that_starts_a_run_is_above_the_one_that_ends_it():
-    compaction = Scene().compaction
+    kcompactd = Kcompactd(Scene().compaction)
     for score, runs in ((80, False), (90, False), (91, True)):
-        compaction.score = lambda _nid, value=score: value
-        assert compaction.should_proactive_compact(0) is runs
+        kcompactd.score = lambda _nid, value=score: value
+        assert kcompactd.should_proactive_compact(0) is runs
 
 
 def test_only_orders_that_failed_are_put_off():
     memory = Scene().compaction.zones[0]
-    Compaction._defer(memory, 9)
+    defer_compaction(memory, 9)
     memory.order_failed = 9
-    assert not Compaction._deferred(memory, 8)
-    assert Compaction._deferred(memory, 9)
-    assert not Compaction._deferred(memory, 9)
-    Compaction._defer_reset(memory, 9, success=False)
+    assert not compaction_deferred(memory, 8)
+    assert compaction_deferred(memory, 9)
+    assert not compaction_deferred(memory, 9)
+    compaction_defer_reset(memory, 9, success=False)
     assert memory.order_failed == 10
-    assert not Compaction._deferred(memory, 9)
+    assert not compaction_deferred(memory, 9)

@@ -514,10 +514,18 @@ class FakeReclaim:
     def wake_kswapd(self, *_: Any) -> None:
         self.asked.append("kswapd")
 
-    def compact(self, *_: Any) -> bool:
+    def compact(self, *_: Any) -> str:
         self.asked.append("compact")
+        return "skipped"
+
+    def compacted(self, *_: Any) -> None:
+        pass
+
+    def compaction_suitable(self, *_: Any) -> bool:
         return False
 
+    def reclaimable(self, *_: Any) -> int:
+        return 0
     def reclaim(self, *_: Any) -> int:
         self.asked.append("reclaim")
         freed = self.pages[:32]
