@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kmemwidgets.arch import ARCHES, hugetlb_sizes
 from kmemwidgets.records import BadInput, MachineSpec
@@ -14,10 +14,14 @@ from .memblock import Memblock
 from .memmap import MemMap
 from .migratetype import CMA
 from .mmzone import Zone
+from .oops import template
 from .page_alloc import PageAllocator
+from .page_bugs import PageBugs
+from .page_flags import flags_layout
 from .reserves import WRITABLE, Reserves, ReserveSettings, init_reserves
 from .rules import mmzone, pcp_size, pick
 from .rules.allocator import allocator_rules
+from .rules.layout import address_space
 from .show_mem import ShownAs
 from .shuffle import Shuffle
 from .zone_sizes import (
@@ -33,6 +37,7 @@ from .zone_sizes import (
     pageblock_order,
     rules_for,
     spans_of,
+    usable_memory,
     zone_names,
     zone_ranges,
 )
@@ -123,6 +128,7 @@ def boot(spec: MachineSpec, seed: int = 0) -> Booted:
         grouping=total >= MIGRATE_TYPES << shift,
         shuffle=Shuffle(seed) if rules.buddy.can_shuffle and asks_for_shuffle(spec) else None,
     )
+    memmap.bugs = _page_bugs(spec, memmap.bugs, len(names))
     page_alloc.shown = _shown_as(spec, ranges, thp is not None)
     _hand_over(spec, memblock, page_alloc, cma_areas)
     if not any(zone.managed for zone in zones):
@@ -154,6 +160,23 @@ def boot(spec: MachineSpec, seed: int = 0) -> Booted:
                 raise BadInput(str(error), todo="describe sysctls as they can be written") from error
     page_alloc.setup_per_cpu_pageset()
     return Booted(memory, ranges, memblock, zones, order, reserves, memmap, page_alloc)
+
+
+def _page_bugs(spec: MachineSpec, bugs: PageBugs, kinds: int) -> PageBugs:
+    """Return how this machine's kernel speaks of pages: where their structs lie, and what their flags hold."""
+    space = address_space(spec, usable_memory(spec))
+    # bootmem takes mem_map behind the 16 MiB that DMA needs; where later kernels put it nobody can know.
+    vmemmap = space.vmemmap or space.page_offset + (16 << 20)
+    fault = template(spec.kernel, spec.arch, spec.va_bits, vmemmap)
+    digits = ARCHES[spec.arch].bits // 4
+    return replace(
+        bugs,
+        rules=replace(bugs.rules, no_page=fault.replace("{address}", f"{{page:0{digits}x}}")),
+        layout=flags_layout(spec, kinds),
+        vmemmap=vmemmap,
+        page_bytes=space.page_bytes,
+        pointer_digits=digits,
+    )
 
 
 def _shown_as(spec: MachineSpec, ranges: Sequence[ZoneRange], thp: bool) -> ShownAs:

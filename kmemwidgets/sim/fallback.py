@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from .errors import KernelBug
-from .memmap import IN_USE, ON_PCP, RESERVED, MemMap
 from .migratetype import FALLBACKS, HIGHATOMIC, MOVABLE, RECLAIMABLE, UNMOVABLE
 
 if TYPE_CHECKING:
@@ -219,22 +217,3 @@ def claim_or_steal(area: FreeAreas, order: int, mt: int, flags: int) -> int:
 FALLBACK: Mapping[str, Fallback] = MappingProxyType(
     {"steal": steal, "steal_page": steal_page, "claim_or_steal": claim_or_steal, "none": lambda *_: -1}
 )
-
-
-def bad_free(memmap: MemMap, pfn: int, order: int, comm: str = "kmem") -> KernelBug:
-    """Say in the kernel's words why a block can't be freed, and in plain ones behind them."""
-    known = 0 <= pfn < memmap.max_pfn
-    code = memmap.state[pfn] if known else RESERVED
-    head = memmap.head_of(pfn) if known else -1
-    bugs = memmap.bugs
-    if not known:
-        text, plain = f"{bugs.no_page} of struct page", f"pfn:{pfn:#x} has none"
-    elif code == RESERVED:
-        text, plain = bugs.reserved, "boot keeps the page: it is reserved"
-    elif code & 0xF0 == ON_PCP or head < 0 or 0x10 <= memmap.state[head] < IN_USE:
-        text, plain = bugs.free_already, "the page is free already"
-    elif code:
-        text, plain = bugs.wrong_order, f"it was allocated with order {code & 15}, not {order}"
-    else:
-        text, plain = bugs.tail, f"it lies inside the block at pfn {head:#x}: no allocation begins here"
-    return KernelBug(f"{text.format(pfn=pfn, comm=comm)} ({plain})")

@@ -17,8 +17,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from .rules.bugs import NEWEST, TABLE, BugRules
-from .rules.table import pick
+from .page_bugs import PageBugs
 
 Table: TypeAlias = "memoryview | bytearray"
 
@@ -79,7 +78,7 @@ class MemMap:
         ``(zone number + 1) << 3 | type`` of a page block, once worked out; 0: not yet. Forgotten when its type changes.
     touched : set of int
         Pieces of `state` that may differ from zero, by ``pfn // CHUNK``.
-    bugs : BugRules
+    bugs : PageBugs
         What this kernel writes of a page that must not be freed.
     """
 
@@ -96,7 +95,7 @@ class MemMap:
         self.zone_ids = make_table((entries >> pageblock_order) + 1)
         self.places = [0] * ((entries >> pageblock_order) + 1)
         self.touched: set[int] = set()
-        self.bugs: BugRules = pick(BugRules, TABLE, NEWEST)
+        self.bugs = PageBugs()
         # What `save` copied last.
         self._kept: dict[int, bytes] = {}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .fallback import bad_free
+from .bad_page import bad_free
 from .memmap import IN_USE, ORDER_MASK, UNKNOWN_LRU
 
 if TYPE_CHECKING:

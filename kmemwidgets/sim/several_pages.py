@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .bad_page import bad_free
 from .events import PCP_TAKE
-from .fallback import bad_free
 from .gfp import __GFP_COMP
 from .memmap import IN_USE, IN_USE_LRU, ORDER_MASK, RESERVED, UNKNOWN_LRU
 from .migratetype import MOVABLE
