@@ -60,17 +60,17 @@ class ObjectResult:
     Attributes
     ----------
     determined : int
-        Allocations whose recorded object was freed earlier in the trace, but for those of `by_chance`.
+        Allocations whose recorded object was freed earlier in the trace.
     exact : int
         Those predicted.
     by_chance : int
-        Allocations of an object whose address was freed earlier, in pages that went back and came again: with
-        which of its objects a new slab begins, and what follows until another slab has shown it, chance chooses.
+        Those of `determined` whose object lies in pages that went back and came again: with which of its objects a
+        new slab begins, and what follows until another slab has shown it, chance chooses.
     unattributed : int
         Allocations whose cache the trace doesn't tell.
     first_misses : tuple of ObjectMiss
     by_cache : mapping of str to (int, int)
-        Determined and exact of each cache.
+        Determined and exact of each cache, but for those of `by_chance`.
     incomplete : tuple of str
         Caches that were given objects back which, by the trace, nobody had: not all their requests are in it
         (kmem_cache_alloc_bulk leaves no event).
@@ -86,7 +86,7 @@ class ObjectResult:
 
     @property
     def complete(self) -> tuple[int, int]:
-        """Determined and exact of the caches whose requests are all in the trace."""
+        """Determined and exact, chance aside, of the caches whose requests are all in the trace."""
         whole = [counts for name, counts in self.by_cache.items() if name not in self.incomplete]
         return sum(determined for determined, _ in whole), sum(exact for _, exact in whole)
 
@@ -180,7 +180,8 @@ class ObjectReplay:
         self.owner: dict[int, KmemCache] = {}
         self.counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         self.unattributed = 0
-        self.by_chance = 0
+        #: Determined and exact where chance chose.
+        self.chance = [0, 0]
         self.misses: list[ObjectMiss] = []
         self.in_interrupt = False
         self.new_slabs = NewSlabs()
@@ -214,12 +215,12 @@ class ObjectReplay:
         """Return what was counted so far."""
         by_cache = {name: (counts[0], counts[1]) for name, counts in self.counts.items()}
         return ObjectResult(
-            sum(determined for determined, _ in by_cache.values()),
-            sum(exact for _, exact in by_cache.values()),
+            sum(determined for determined, _ in by_cache.values()) + self.chance[0],
+            sum(exact for _, exact in by_cache.values()) + self.chance[1],
             self.unattributed,
             tuple(self.misses[:FIRST_MISSES]),
             by_cache,
-            self.by_chance,
+            self.chance[0],
             tuple(sorted(self.incomplete)),
         )
 
@@ -279,15 +280,12 @@ class ObjectReplay:
         if self.in_interrupt:
             self.parted.over(cpu)
         predicted = self.slub.next_object(cache, cpu)
-        if address not in self.freed:
-            pass
-        elif self._is_chance(cache, address, cpu, predicted):
-            self.by_chance += 1
-        else:
-            counts = self.counts[cache.name]
+        if address in self.freed:
+            chance = self._is_chance(cache, address, cpu, predicted)
+            counts = self.chance if chance else self.counts[cache.name]
             counts[0] += 1
             counts[1] += predicted == address
-            if predicted != address:
+            if predicted != address and not chance:
                 self.misses.append(ObjectMiss(number, cache.name, predicted, address))
         if cache.debug:
             slab = self._slab(cache, address)
