@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 
 from kmemwidgets.records import FrameTable
 
-from .frames import FREE, HOLE, KEPT, LRU, PER_CPU, USED
+from .frames import FREE, HOLE, KEPT, LRU, PER_CPU, USED, Frames
 from .memmap import IN_USE, RESERVED, make_table
 from .page_alloc import PageAllocator
 
@@ -103,27 +103,18 @@ class Ages:
         self._apply(now)
         return self._taken[pfn]
 
-    def table(self, codes: memoryview, end_pfn: int, now: int) -> FrameTable:
-        """Return every frame's age at moment `now`.
-
-        Parameters
-        ----------
-        codes : memoryview
-            The frames as `frames.Frames` has them.
-        end_pfn : int
-        now : int
-            The machine is there.
-        """
+    def table(self, frames: Frames, now: int) -> FrameTable:
+        """Return every frame's age at moment `now`, at which the machine is."""
         self._apply(now)
         state, taken = self._page_alloc.state, self._taken
-        ages = bytearray(bytes(codes[:end_pfn]).translate(_TRANSLATE))
+        ages = frames.translated(_TRANSLATE)
         for pfn in set(self._pfns[: self._applied]):
             code = state[pfn]
             if code < IN_USE or code >= RESERVED or ages[pfn] != _OLDEST:
                 continue
             size = 1 << (code & 15)
             ages[pfn : pfn + size] = bytes((_FIRST + min((now - taken[pfn]).bit_length(), STEPS - 1),)) * size
-        return FrameTable(0, bytes(ages), PALETTE, "age", LABELS)
+        return FrameTable(0, ages, PALETTE, "age", LABELS)
 
     def _apply(self, now: int) -> None:
         """Bring the table to moment `now`: on from where it is, or from the beginning."""

@@ -79,6 +79,24 @@ class Frames:
         """Return the frames as they were at the last look; `codes` are live."""
         return FrameTable(0, self.codes[: self.end_pfn], PALETTE, "flags", LABELS)
 
+    def translated(self, codes: bytes) -> memoryview:
+        """Return all frames as of the last look, by other codes; 0 must stay 0, so that unused memory costs nothing.
+
+        Parameters
+        ----------
+        codes : bytes
+            The new code of each of the 256 codes.
+        """
+        table = make_table(self.end_pfn)
+        for start, end in self.used():
+            table[start:end] = bytes(self.codes[start:end]).translate(codes)
+        return table
+
+    def used(self) -> list[tuple[int, int]]:
+        """Return the ranges of frames that are not free memory as boot handed it over, and perhaps more; ascending."""
+        pieces = [(number * CHUNK, min(number * CHUNK + CHUNK, self.end_pfn)) for number in self._touched]
+        return sorted([*((start, end) for start, end in pieces if start < end), *self._holes])
+
     def look(self) -> tuple[tuple[int, int], ...]:
         """Work out anew what changed since the last look; return the ranges: first pfn, frames."""
         state, seen = self.page_alloc.state, self._seen

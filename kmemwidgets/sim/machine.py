@@ -412,7 +412,7 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
         )
 
     def frame_table(self, kind: str = "flags") -> FrameTable | None:
-        """Return all frames as they are now. None for a kind that isn't known, or of too many frames.
+        """Return all frames as they are now. None for a kind that isn't known.
 
         The codes of kind "flags" are live, all others are worked out for this call. Ages are kept from the first
         time that somebody asks for them: all commands until then are carried out again, and later ones take longer.
@@ -420,22 +420,27 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
         self._look()
         if kind == "flags":
             return self._frames.table()
-        if self._booted.memmap.max_pfn > frame_kinds.MOST_FRAMES:
-            return None
-        if kind == "order":
-            return frame_kinds.order_table(self.page_alloc)
-        if kind == "migratetype":
+        if kind in ("order", "migratetype"):
             ranges = [(entry.start_pfn, entry.end_pfn) for entry in self._booted.memory]
-            return frame_kinds.migratetype_table(self.page_alloc, ranges)
+            table = frame_kinds.order_table if kind == "order" else frame_kinds.migratetype_table
+            return table(self.page_alloc, ranges)
         if kind == "owner":
             return self._owners.table()
         if kind == "age":
-            return self._known_ages().table(self._frames.codes, self._frames.end_pfn, self.now)
+            return self._known_ages().table(self._frames, self.now)
         return None
 
     def frame_kinds(self) -> tuple[str, ...]:
         """Return the kinds of `frame_table`."""
-        return ("flags",) if self._booted.memmap.max_pfn > frame_kinds.MOST_FRAMES else frame_kinds.KINDS
+        return frame_kinds.KINDS
+
+    def taken_by(self, pfn: int) -> int | None:
+        """Return the number of the command that took the block in use that a frame belongs to; None if none did.
+
+        Ages are kept from the first time that somebody asks, as for `frame_table`.
+        """
+        self._known_ages()
+        return self.frame(pfn).age
 
     def _known_ages(self) -> Ages:
         """Return the ages; the first time, carry out again all that was done until now."""

@@ -57,14 +57,13 @@ class Owners:
 
     def table(self) -> FrameTable:
         """Return every frame's owner, as of the last look at the frames."""
-        end = self._frames.end_pfn
-        codes = bytearray(self._frames.codes[:end])
+        codes = self._frames.translated(bytes(range(256)))
         for start, stop, code in self._boot:
             swap = bytes(code if each == KEPT else each for each in range(256))
-            codes[start:stop] = codes[start:stop].translate(swap)
+            codes[start:stop] = bytes(codes[start:stop]).translate(swap)
         for start, pages, code in self._taken():
             codes[start : start + pages] = bytes((code,)) * pages
-        return FrameTable(0, bytes(codes[:end]), tuple(range(len(self._labels))), "owner", tuple(self._labels))
+        return FrameTable(0, codes, tuple(range(len(self._labels))), "owner", tuple(self._labels))
 
     def of(self, pfn: int) -> str:
         """Return a frame's owner in words, without looking at all others."""

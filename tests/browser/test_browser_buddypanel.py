@@ -132,7 +132,7 @@ def test_what_is_read_is_what_python_says(lab: Any, shown: Any, panel: Any) -> N
     rows = panel.locator(".kmem-bp-row").evaluate_all("rows => rows.map(r => r.getAttribute('aria-label'))")
     assert rows == literal_eval(shown.python("[row['says'] for row in w.data()['rows']]"))
     shown.execute("w.allocate(3)")
-    expect(panel.locator(".kmem-live")).to_have_text(literal_eval(shown.python("w.said")))
+    expect(panel.locator(".kmem-said")).to_have_text(literal_eval(shown.python("w.said")))
     shown.execute("from kmemwidgets.widgets.plots import table")
     wanted = literal_eval(shown.python("[cell for row in table(w.plot())['rows'] for cell in row[1:]]"))
     cells = "[...panel.querySelectorAll('.kmem-chart-table td')].map(cell => cell.textContent)"
@@ -175,8 +175,8 @@ def test_dark_follows_the_page(lab: Any, shown: Any, panel: Any) -> None:
 def test_why_here_is_told_in_sentences(lab: Any, shown: Any, panel: Any) -> None:
     shown.execute("w.allocate(3)")
     panel.locator("[data-gesture='why']").click()
-    panel.locator(".kmem-bp-said p", has_text="so it got pfn").wait_for()
-    told = panel.locator(".kmem-bp-said p").all_text_contents()
+    panel.locator(".kmem-said p", has_text="so it got pfn").wait_for()
+    told = panel.locator(".kmem-said p").all_text_contents()
     assert told == literal_eval(shown.python("list(m.verbs['why']())"))
     shown.execute("w.allocate(0)")
     shown.wait_python("'asks for' in w.said", "False")

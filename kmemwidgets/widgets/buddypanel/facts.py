@@ -16,6 +16,8 @@ DRAWN = 24
 
 #: Index of a cpu's first list of the huge order.
 _HUGE = 12
+#: Before there were migrate types a cpu had two lists.
+_HOT_COLD = ("hot", "cold")
 
 #: Migrate type -> colours on light and on dark paper.
 TYPES: Mapping[str, tuple[str, str]] = {
@@ -52,7 +54,7 @@ class Sample:
     nr_free: tuple[int, ...]
 
 
-def zone_data(source: Source, zone: ZoneInfo) -> dict[str, Any]:
+def zone_data(source: Source, zone: ZoneInfo, huge_order: int = 9) -> dict[str, Any]:
     """Return a zone's rows, highest order first, and its cpus' lists."""
     areas = zone.free_area or ()
     heads = _heads(source, zone)
@@ -67,7 +69,7 @@ def zone_data(source: Source, zone: ZoneInfo) -> dict[str, Any]:
                 "cpu": pcp.cpu, "count": pcp.count, "high": pcp.high, "batch": pcp.batch,
                 "lists": None
                 if pcp.lists is None
-                else [_pcp_list(i, pfns) for i, pfns in enumerate(pcp.lists) if pfns],
+                else [_pcp_list(pcp.lists, i, huge_order) for i, pfns in enumerate(pcp.lists) if pfns],
             }
             for pcp in zone.pagesets
         ],
@@ -107,57 +109,64 @@ def row_says(area: FreeArea) -> str:
     )
 
 
-def _pcp_list(index: int, pfns: Sequence[int]) -> dict[str, Any]:
+def _pcp_list(lists: Sequence[Sequence[int]], index: int, huge_order: int) -> dict[str, Any]:
     """Name a cpu's list: 3 * order + migrate type up to order 3, then the huge order's two (include/linux/mmzone.h)."""
-    if index < _HUGE:
-        name = f"order {index // 3} {MIGRATETYPES[index % 3]}"
-    else:
-        name = f"huge {'Movable' if index > _HUGE else 'not movable'}"
-    return {"name": name, "type": MIGRATETYPES[index % 3], "count": len(pfns), "pfns": list(pfns[:DRAWN])}
+    pfns = lists[index]
+    order, kind = (index // 3, MIGRATETYPES[index % 3]) if index < _HUGE else (huge_order, MIGRATETYPES[index > _HUGE])
+    name = f"order {order} {kind}" if index < _HUGE else f"huge {'Movable' if index > _HUGE else 'not movable'}"
+    if len(lists) == len(_HOT_COLD):
+        name = _HOT_COLD[index]
+    return {"name": name, "type": kind, "order": order, "count": len(pfns), "pfns": list(pfns[:DRAWN])}
 
 
 def by_order(nr_free: Sequence[int], where: str) -> Plot:
-    """Plot the indexes of one moment over order."""
+    """Plot the free areas of one moment, and the indexes, over order."""
     orders = tuple(range(len(nr_free)))
+    pages = [blocks << order for order, blocks in enumerate(nr_free)]
     broken = [fragmentation_index(nr_free, order) for order in orders]
     return Plot(
-        title=f"Unusable free space and fragmentation index of {where}, by order",
+        title=f"Free areas, unusable free space and fragmentation index of {where}, by order",
         x=orders,
         series=(
-            Series("unusable index", tuple(unusable_free_index(nr_free, o) / 1000 for o in orders), HUES[0]),
             Series(
-                "fragmentation index, where the request would fail",
-                tuple(None if index == WOULD_SUCCEED else index / 1000 for index in broken),
-                HUES[1],
-                "points",
+                "free area: share of free memory in blocks of this order",
+                tuple(number / (sum(pages) or 1) for number in pages),
+                HUES[5],
+                "bars",
             ),
+            Series("unusable index", tuple(unusable_free_index(nr_free, o) / 1000 for o in orders), HUES[0]),
+            Series("fragmentation index, where the request would fail", _where_it_fails(broken), HUES[1], "points"),
         ),
         x_label="order",
+        y_label="share, index",
     )
 
 
-def over_time(samples: Sequence[Sample], order: int, where: str) -> Plot:
-    """Plot the free memory that a request of an order could use, and the indexes, over the moments seen."""
-    pages = [sum(blocks << o for o, blocks in enumerate(each.nr_free)) for each in samples]
-    unusable = [unusable_free_index(each.nr_free, order) / 1000 for each in samples]
+def over_time(samples: Sequence[Sample], order: int, where: str, unit: str = "commands") -> Plot:
+    """Plot the free memory, what a request of an order could use of it, and the indexes, over the moments seen."""
+    pages = [[blocks << o for o, blocks in enumerate(each.nr_free)] for each in samples]
+    free = [sum(each) for each in pages]
+    most = max(free, default=0) or 1
     broken = [fragmentation_index(each.nr_free, order) for each in samples]
-    most = max(pages, default=0) or 1
+    unusable = tuple(unusable_free_index(each.nr_free, order) / 1000 for each in samples)
+    large = f"free in blocks of order {order} and up"
     return Plot(
         title=f"Free memory and indexes of {where} for order {order}, over time",
         x=tuple(each.moment for each in samples),
         series=(
-            Series(f"free pages, of {count(most)}", tuple(number / most for number in pages), HUES[2]),
-            Series("unusable index", tuple(unusable), HUES[0]),
-            Series(
-                "fragmentation index, where the request would fail",
-                tuple(None if index == WOULD_SUCCEED else index / 1000 for index in broken),
-                HUES[1],
-                "points",
-            ),
+            Series(f"free pages, of {count(most)}", tuple(number / most for number in free), HUES[2]),
+            Series(large, tuple(sum(each[order:]) / most for each in pages), HUES[5]),
+            Series("unusable index", unusable, HUES[0]),
+            Series("fragmentation index, where the request would fail", _where_it_fails(broken), HUES[1], "points"),
         ),
-        x_label="commands",
+        x_label=unit,
+        y_label="share, index",
         ordinal=False,
     )
+
+
+def _where_it_fails(broken: Sequence[int]) -> tuple[float | None, ...]:
+    return tuple(None if index == WOULD_SUCCEED else index / 1000 for index in broken)
 
 
 def zone_line(zone: ZoneInfo, page_size: int) -> str:

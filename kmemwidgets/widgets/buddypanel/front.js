@@ -5,6 +5,7 @@ import { openChart } from "../_front/chart.js";
 import { count, hex, sizeWords } from "../_front/format.js";
 import { ask, openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
+import { openTold } from "../_front/told.js";
 import { widgetOf } from "../_front/widget.js";
 import { fly, places } from "./motion.js";
 
@@ -49,7 +50,7 @@ function openView({ model, el, signal, wire, focus }) {
   const bar = element("div", { class: "kmem-bp-bar" }, labelled("zone", zoneBox),
     ...(off ? [] : [labelled("gfp", gfpBox, "gfp flags"), labelled("cpu", cpuBox)]));
   const lists = element("div", { class: "kmem-bp-lists", role: "listbox", tabindex: 0, "aria-label": text("buddypanel.lists") });
-  const said = element("div", { class: "kmem-bp-said", hidden: true });
+  const said = openTold({ model, signal });
   const legend = element("div", { class: "kmem-chart-legend" });
   const held = element("div", { class: "kmem-bp-held" });
   const pcp = element("div", { class: "kmem-bp-pcp", role: "group", tabindex: 0, "aria-label": text("buddypanel.pcp") });
@@ -78,14 +79,14 @@ function openView({ model, el, signal, wire, focus }) {
     const before = places(lists);
     drawLists(lists, data, order, { choose: (row) => put(model, { order: row }), look: (block) => look(block) });
     drawHeld(held, data, model);
-    drawPcp(pcp, data);
+    drawPcp(pcp, data, look);
     fly(shell.root, before, lists);
     legendOf(legend, data);
-    const words = model.get("said");
-    said.hidden = !words;
-    fill(said, ...words.split("\n").map((line) => element("p", { text: line })));
   }, signal);
-  const look = ({ pfn, order }) => focus.set({ node: data.nid, zone: data.zone, start: pfn, count: 2 ** order });
+  const look = ({ pfn, order, says }) => {
+    shell.say(says);
+    focus.set({ node: data.nid, zone: data.zone, start: pfn, count: 2 ** order });
+  };
 
   held.addEventListener("click", (event) => {
     const block = event.target.closest("[data-held]");
@@ -97,7 +98,6 @@ function openView({ model, el, signal, wire, focus }) {
       draw();
       if (!data) return;
       if (name === "order") shell.say(data.rows.find((row) => row.order === model.get("order"))?.says ?? "");
-      if (name === "said") shell.say(model.get("said").split("\n")[0]);
       if (name === "gfp") shell.say(model.get("gfp"));
       if (name === "cpu") shell.say(text("buddypanel.cpu.n", { cpu: model.get("cpu") }));
     };
@@ -139,7 +139,7 @@ function drawLists(lists, data, chosen, { choose, look }) {
         const says = text("buddypanel.block", { type, order: row.order, start: hex(pfn), end: hex(pfn + 2 ** row.order - 1) });
         group.append(element("span", {
           class: "kmem-bp-block", style: `width:${wide(row.order)}px`, title: says, "data-pfn": pfn, "data-order": row.order,
-          text: row.order >= 5 ? hex(pfn) : "", on: { click: () => look({ pfn, order: row.order }) },
+          text: row.order >= 5 ? hex(pfn) : "", on: { click: () => look({ pfn, order: row.order, says }) },
         }));
       }
       if (!pfns.length) {
@@ -190,13 +190,18 @@ function drawHeld(place, data, model) {
   }));
 }
 
-function drawPcp(place, data) {
+function drawPcp(place, data, look) {
   fill(place, ...data.pcp.map((pcp) => {
     const lists = (pcp.lists ?? []).map((list) => {
       const [light, dark] = data.types[list.type];
       return element("div", { class: "kmem-bp-pcplist", style: `--light:${light};--dark:${dark}` },
         element("span", { class: "kmem-bp-soft", text: text("buddypanel.pcp.list", { name: list.name, count: count(list.count) }) }),
-        element("span", { class: "kmem-bp-lane" }, ...list.pfns.map((pfn) => element("span", { class: "kmem-bp-block kmem-bp-page", title: hex(pfn), "data-pfn": pfn, "data-order": 0 }))));
+        element("span", { class: "kmem-bp-pages" },
+          ...list.pfns.map((pfn) => {
+            const says = text("buddypanel.pcp.block", { cpu: pcp.cpu, name: list.name, start: hex(pfn), end: hex(pfn + 2 ** list.order - 1) });
+            return element("span", { class: "kmem-bp-block kmem-bp-page", title: says, "data-pfn": pfn, "data-order": list.order, on: { click: () => look({ pfn, order: list.order, says }) } });
+          }),
+          list.count > list.pfns.length ? element("span", { class: "kmem-bp-more", text: text("buddypanel.more", { count: count(list.count - list.pfns.length) }) }) : null));
     });
     return element("div", {}, element("div", { text: text("buddypanel.pcp.cpu", { cpu: pcp.cpu, count: count(pcp.count), high: count(pcp.high), batch: count(pcp.batch) }) }), ...lists);
   }));

@@ -104,6 +104,8 @@ class BuddyPanel(KmemWidget):
         self._mine: list[list[Any]] = []
         self._states = 0
         self._at: tuple[int, str] = (0, "")
+        #: The block that was chosen since the last request.
+        self._asked: int | None = None
         super().__init__(source, on_select=on_select, width=width, height=height, theme=theme, **unknown)
         self._at = self._first_zone(node, zone)
         self.observe(self._redraw, names=["order", "time"])
@@ -119,14 +121,14 @@ class BuddyPanel(KmemWidget):
         """Return the zone's lists, the plot, and what can be asked for."""
         snapshot = self.snapshot
         zone = snapshot.zone(*self._at)
-        self._sample(snapshot, zone)
+        self._sample(zone)
         plot = self._chart.show(self._plot(zone))
         if self.chart is not self._chart.figure:
             self.chart = self._chart.figure
         return {
             "name": snapshot.name,
             "page_size": snapshot.page_size,
-            **zone_data(self._source, zone),
+            **zone_data(self._source, zone, snapshot.pageblock_order or 9),
             "zones": [[each.nid, each.name] for each in self._zones(snapshot)],
             "cpus": snapshot.cpus or 1,
             "requests": list(REQUESTS),
@@ -148,7 +150,7 @@ class BuddyPanel(KmemWidget):
     def _plot(self, zone: ZoneInfo) -> Plot:
         where = f"node {zone.nid} {zone.name}"
         if self.time and self._samples:
-            return over_time(self._samples, self.order, where)
+            return over_time(self._samples, self.order, where, self._unit)
         return by_order(self._nr_free(zone), where)
 
     def summary(self) -> str:
@@ -170,6 +172,7 @@ class BuddyPanel(KmemWidget):
     def allocate(self, order: int | None = None, gfp: str | None = None, cpu: int | None = None) -> int | None:
         """Allocate a block, of the chosen order, request and cpu if they are not given; return its first pfn."""
         order, gfp = self.order if order is None else order, gfp or self.gfp
+        self._asked = None
         page = self._verb("alloc_pages", gfp=gfp, order=order, cpu=self.cpu if cpu is None else cpu)
         if page is None:
             self.said = f"{gfp}, order {order}: no page"
@@ -189,12 +192,22 @@ class BuddyPanel(KmemWidget):
         if order is None:
             raise ValueError(f"pfn {pfn:#x} was not allocated here")
         self._verb("free_pages", page=pfn, order=order)
+        self._asked = None
         self.held = [block for block in self.held if block[0] != pfn]
         self.said = f"freed pfn {pfn:#x}, order {order}"
         self._choose(self.held[-1][0] if self.held else None)
 
     def why(self, number: int | None = None) -> tuple[str, ...]:
-        """Tell what a command decided, in sentences: zones, watermarks, lists, splits; the last one if not given."""
+        """Tell what a command decided, in sentences: zones, watermarks, lists, splits.
+
+        Parameters
+        ----------
+        number : int, optional
+            If not given: the command that took the block chosen by hand, else the last one.
+        """
+        taken_by = getattr(self._source, "taken_by", None)
+        if number is None and self._asked is not None and callable(taken_by):
+            number = taken_by(self._asked)
         told: tuple[str, ...] = tuple(self._verb("why", **({} if number is None else {"number": number})))
         self.said = "\n".join(told)
         return told
@@ -203,6 +216,7 @@ class BuddyPanel(KmemWidget):
         """Choose a block that was allocated here."""
         if pfn not in [block[0] for block in self.held]:
             raise ValueError(f"pfn {pfn:#x} was not allocated here")
+        self._asked = pfn
         self._choose(pfn)
 
     def choose_order(self, order: int) -> None:
@@ -227,7 +241,7 @@ class BuddyPanel(KmemWidget):
         heads = [block[0] for block in self.held]
         if heads:
             at = heads.index(self.chosen) + step if self.chosen in heads else 0
-            self._choose(heads[min(max(at, 0), len(heads) - 1)])
+            self.choose(heads[min(max(at, 0), len(heads) - 1)])
 
     def next_request(self) -> None:
         """Ask for the next kind of request."""
@@ -277,10 +291,18 @@ class BuddyPanel(KmemWidget):
     def _nr_free(zone: ZoneInfo) -> Sequence[int]:
         return tuple(area.nr_free for area in zone.free_area or ())
 
-    def _sample(self, snapshot: Snapshot, zone: ZoneInfo) -> None:
+    @property
+    def _unit(self) -> str:
+        """What the moments of the plot over time are."""
+        if not hasattr(self._source, "now"):
+            return "looks"
+        return "commands" if "alloc_pages" in self._source.verbs else "events"
+
+    def _sample(self, zone: ZoneInfo) -> None:
         """Note this moment for the plot over time; going back forgets what came after."""
         self._states += 1
-        moment = self._states if snapshot.time_ns is None else snapshot.time_ns
+        now = getattr(self._source, "now", None)
+        moment = now if isinstance(now, int) else self._states
         while self._samples and self._samples[-1].moment >= moment:
             self._samples.pop()
         self._samples.append(Sample(moment, tuple(self._nr_free(zone))))

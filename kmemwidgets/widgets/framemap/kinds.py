@@ -72,6 +72,28 @@ _HUES = (
     ("#3f5c2e", "#9cc27e"), ("#7b8794", "#76828f"),
 )  # fmt: skip
 
+#: Owners of one family: its first colour and its last, on light and on dark paper.
+_FAMILIES: Mapping[str, tuple[tuple[str, str], tuple[str, str]]] = MappingProxyType(
+    {
+        "boot: ": (("#5f6b77", "#8f9ba7"), ("#b4bec8", "#4a545e")),
+        "slab: ": (("#e69f00", "#f2bd3d"), ("#8a5a00", "#a87a1c")),
+        "alloc_pages": (("#0072b2", "#3f9fe6"), ("#56b4e9", "#9ad8fb")),
+        "on a per-CPU list": (("#b9d4e6", "#33505f"), ("#b9d4e6", "#33505f")),
+        "before the trace": (("#aab4be", "#56616c"), ("#aab4be", "#56616c")),
+        "kmalloc, whole pages": (("#d55e00", "#f07f2e"), ("#d55e00", "#f07f2e")),
+        "vmalloc": (("#6a4fc0", "#a993f5"), ("#6a4fc0", "#a993f5")),
+        "page table": (("#b5408c", "#e68cc4"), ("#b5408c", "#e68cc4")),
+    }
+)
+#: Members of a family that are told apart.
+_SHADES = 6
+
+#: Tables whose codes are in no order; their values are.
+_VALUED = frozenset({"order", "migratetype"})
+
+#: What a value below zero means.
+_UNKNOWN = MappingProxyType({"order": "no block, or not known"})
+
 #: Kinds that are what they are, whatever a source calls them.
 _PLAIN = frozenset({"free", "reserved", "bad", "hole"})
 
@@ -125,6 +147,7 @@ def kinds_of(table: FrameTable) -> tuple[tuple[Kind, ...], bytes]:
     """Return the legend of a table, and for each code the index of its kind in it."""
     if table.kind == "flags":
         return _kinds_of_flags(table)
+    shades: dict[str, int] = {}
     kinds = []
     for code, value in enumerate(table.palette):
         label = table.labels[code] if table.labels else f"{table.kind} {value}"
@@ -133,16 +156,38 @@ def kinds_of(table: FrameTable) -> tuple[tuple[Kind, ...], bytes]:
             continue
         if value < 0 or label == "unknown":
             light, dark = _CALM
+            label = _UNKNOWN.get(table.kind, label) if not table.labels else label
         elif table.kind == "order":
             light, dark = _ORDERS[min(value, len(_ORDERS) - 1)]
         elif table.kind == "age":
-            ages = sum(number >= 0 for number in table.palette)
-            step = (code - len(table.palette) + ages) * (len(_ORDERS) - 1) // max(1, ages - 1)
-            light, dark = _ORDERS[step]
+            # Nobody looks for differences among the oldest.
+            light, dark = _ORDERS[min(value.bit_length(), len(_ORDERS) - 1)]
+        elif table.kind == "owner":
+            light, dark = _owner_colors(label, shades)
         else:
             light, dark = _HUES[code % len(_HUES)]
-        kinds.append(Kind(f"{table.kind}-{code}", label, light, dark))
-    return tuple(kinds), bytes(range(len(kinds)))
+        # By its value: a palette may begin with what is most common.
+        kinds.append(Kind(f"{table.kind}-{value if table.kind in _VALUED else code}", label, light, dark))
+    if table.kind not in _VALUED:
+        return tuple(kinds), bytes(range(len(kinds)))
+    ranked = sorted(range(len(kinds)), key=lambda code: table.palette[code])
+    return tuple(kinds[code] for code in ranked), bytes(ranked.index(code) for code in range(len(kinds)))
+
+
+def _owner_colors(label: str, shades: dict[str, int]) -> tuple[str, str]:
+    """Return the colours of an owner: a hue a family, a shade for each of its members as they come."""
+    family = next((name for name in _FAMILIES if label.startswith(name)), "")
+    number = shades[family] = shades.get(family, -1) + 1
+    if not family:
+        return _HUES[number % len(_HUES)]
+    (light, dark), (pale, dim) = _FAMILIES[family]
+    share = (number % _SHADES) / (_SHADES - 1)
+    return _mix(light, pale, share), _mix(dark, dim, share)
+
+
+def _mix(one: str, other: str, share: float) -> str:
+    parts = [(int(one[at : at + 2], 16), int(other[at : at + 2], 16)) for at in (1, 3, 5)]
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in parts)
 
 
 def _kinds_of_flags(table: FrameTable) -> tuple[tuple[Kind, ...], bytes]:

@@ -12,7 +12,7 @@ export function buildLegend(map, { onToggle, onAll }) {
     const number = element("span", { class: "kmem-framemap-number" });
     const share = element("span", { class: "kmem-framemap-size" });
     const swatch = element("span", { class: "kmem-framemap-swatch", "aria-hidden": "true" });
-    const label = element("span", { class: "kmem-framemap-label", text: kind.label, title: kind.label, "data-term": kind.term || null });
+    const label = element("span", { class: "kmem-framemap-label", text: kind.label, "data-term": kind.term || null });
     const made = element("button", { type: "button", "data-kind": kind.name, "aria-pressed": "false" }, swatch, label, number, share);
     made.addEventListener("click", () => onToggle(kind.name));
     const item = element("li", {}, made);

@@ -3,6 +3,7 @@
 import { element, fill, onceAFrame } from "../_front/dom.js";
 import { openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
+import { openTold } from "../_front/told.js";
 import { openCard } from "./card.js";
 import { gesturesOf } from "./gestures.js";
 import { buildLegend, buildTotals, buildZones } from "./legend.js";
@@ -54,6 +55,7 @@ export function openView({ model, el, signal, shared }) {
       draw();
     },
   });
+  parts.told = openTold({ model, signal });
   dressShell(view);
   bindPointer(view);
 
@@ -104,6 +106,9 @@ function dressShell({ model, shell, parts }) {
   for (const [label, gesture] of BUTTONS) {
     shell.tool({ label, says: text(`framemap.${gesture}`), gesture, onClick: () => shell.handlers[gesture]() });
   }
+  if (!shell.about.gestures.find((gesture) => gesture.name === "why").off) {
+    shell.tool({ label: text("framemap.why.label"), says: text("framemap.why"), gesture: "why", onClick: () => shell.handlers.why() });
+  }
   shell.body.classList.add("kmem-framemap-body");
   fill(shell.body, element("p", { class: "kmem-waiting", text: text("shell.waiting") }));
 }
@@ -145,7 +150,7 @@ function build(view, map) {
   view.zones.mark(view.shared.focus.get());
   fill(parts.side, view.zones.node, view.legend.node);
   // Only once: an element that is moved loses the keyboard.
-  if (!parts.host.isConnected) fill(shell.body, element("div", {}, parts.host, parts.detail), parts.side);
+  if (!parts.host.isConnected) fill(shell.body, element("div", {}, parts.host, parts.detail, parts.told), parts.side);
   const option = (name) => element("option", { value: name, text: text(`framemap.by.${name}`) });
   fill(parts.colorBy, ...map.tables.map(option));
   parts.colorBy.value = model.get("color_by");

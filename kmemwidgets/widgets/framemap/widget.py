@@ -16,6 +16,7 @@ from kmemwidgets.widgets._base import HELP, RESET, UNDO, Gesture, KmemWidget
 from kmemwidgets.widgets._words import count, share, size
 from kmemwidgets.widgets.focus import Focus
 from kmemwidgets.widgets.source import frame_kinds, frame_table
+from kmemwidgets.widgets.strings import text
 
 from .cells import by_rarity, cells_of, count_codes, differences
 from .kinds import FLAG_KINDS, Kind, kinds_of, words_of
@@ -71,6 +72,8 @@ class FrameMap(KmemWidget):
         Gesture("fit", "The whole map", "click ⤢", ("0",), "fit"),
         Gesture("part", "Map only what is on screen, frame by frame", "click ▣", ("m",), "show_part"),
         Gesture("select", "Choose a frame", "click it", ("Enter", " "), "select"),
+        Gesture("why", "Why here? What took the chosen frame decided", "click it, then Why here?", ("w",), "why",
+                "why"),
         Gesture("clear", "Choose nothing", "click the chosen frame", ("Escape",), "clear_selection"),
         Gesture("filter", "Show only this kind, or all again", "click it in the legend", ("f",), "toggle_kind"),
         Gesture("all", "Show all kinds", "click “Show all”", ("a",), "show_all"),
@@ -91,6 +94,7 @@ class FrameMap(KmemWidget):
         traitlets.Int(), help="first frame and the one behind the last that are mapped; empty: all"
     ).tag(sync=True)
     cursor = traitlets.Int(None, allow_none=True, help="frame under the keyboard's cursor").tag(sync=True)
+    said = traitlets.Unicode("", help="what was decided for the frame asked about last, in words").tag(sync=True)
 
     def __init__(
         self,
@@ -239,6 +243,28 @@ class FrameMap(KmemWidget):
     def frame(self, pfn: int) -> FrameInfo:
         """Return all that is known of a frame."""
         return self._source.frame(pfn)
+
+    def why(self, pfn: int | None = None) -> tuple[str, ...]:
+        """Tell, in sentences, what the command or event decided that took a frame.
+
+        Parameters
+        ----------
+        pfn : int, optional
+            The chosen frame, else the one under the cursor, if not given.
+        """
+        pfn = next((each for each in (pfn, self.focus.frame, self.cursor) if each is not None), None)
+        if pfn is None:
+            raise ValueError(text("framemap.nothing_chosen"))
+        taken_by = getattr(self._source, "taken_by", None)
+        number = taken_by(pfn) if callable(taken_by) else None
+        if number is None:
+            frame = self.frame(pfn)
+            owner = frame.owner or frame.state or "?"
+            told: tuple[str, ...] = (text("framemap.untaken", pfn=f"{pfn:#x}", owner=owner),)
+        else:
+            told = tuple(self._verb("why", number=number))
+        self.said = "\n".join(told)
+        return told
 
     def save(self, path: str | Path) -> Path:
         """Write the picture of the whole map as an SVG file."""

@@ -4,6 +4,7 @@ import { element, fill, onceAFrame, svgElement } from "../_front/dom.js";
 import { count } from "../_front/format.js";
 import { openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
+import { openTold } from "../_front/told.js";
 import { openWire } from "../_front/wire.js";
 
 const HEIGHT = 66;
@@ -91,8 +92,9 @@ function openView({ model, el, signal, wire }) {
   const scrub = element("input", { type: "range", class: "kmem-tl-scrub", min: 0, step: 1, "aria-label": text("timeline.scrub") });
   const legend = element("div", { class: "kmem-chart-legend" });
   const lines = element("div", { class: "kmem-tl-lines", role: "listbox", tabindex: 0, "aria-label": text("timeline.lines") });
-  const said = element("div", { class: "kmem-tl-said", role: "status", hidden: true });
+  const said = openTold({ model, signal });
   fill(shell.body, element("div", { class: "kmem-tl-stage" }, picture, scrub), legend, lines, said);
+  scrubPicture(picture, (share) => put(model, { position: Math.round(share * length()), playing: false }), signal);
   scrub.addEventListener("input", () => put(model, { position: Number(scrub.value), playing: false }), { signal });
   scrub.addEventListener("keydown", (event) => {
     // The slider's own Page keys would go by a tenth; ours go by a hundred, as in the table.
@@ -116,8 +118,6 @@ function openView({ model, el, signal, wire }) {
     play.setAttribute("aria-label", text(playing ? "timeline.pause" : "timeline.play"));
     if (!pace.options.length) fill(pace, ...data.speeds.map((each) => element("option", { value: each, text: text("timeline.speed.n", { speed: count(each) }) })));
     pace.value = String(model.get("speed"));
-    said.hidden = !model.get("said");
-    fill(said, ...model.get("said").split("\n").map((line) => element("p", { text: line })));
     drawPicture(picture, data, position);
     drawLines(lines, data, position, go);
   }, signal);
@@ -126,7 +126,7 @@ function openView({ model, el, signal, wire }) {
     const line = data.lines.find(([number]) => number === data.now);
     shell.say(line ? `${count(line[0])}: ${line[2]}` : text("timeline.nothing"));
   };
-  for (const name of ["position", "playing", "speed", "said"]) {
+  for (const name of ["position", "playing", "speed"]) {
     model.on(`change:${name}`, draw);
     signal.addEventListener("abort", () => model.off(`change:${name}`, draw));
   }
@@ -141,6 +141,20 @@ function openView({ model, el, signal, wire }) {
     draw();
     speak();
   }, signal);
+}
+
+/** Press anywhere in the picture to go there, and drag on; the slider below does the same by key. */
+function scrubPicture(picture, go, signal) {
+  const at = (event) => {
+    if (!(event.buttons & 1)) return;
+    const box = picture.getBoundingClientRect();
+    go(Math.min(Math.max((event.clientX - box.left) / box.width, 0), 1));
+  };
+  picture.addEventListener("pointerdown", (event) => {
+    picture.setPointerCapture(event.pointerId);
+    at(event);
+  }, { signal });
+  picture.addEventListener("pointermove", at, { signal });
 }
 
 function drawPicture(place, data, position) {

@@ -192,14 +192,12 @@ class TraceSource:
             takers = self._known_takers()
             assert takers is not None
             return takers.owners(len(self._undo)) if kind == "owner" else takers.ages(len(self._undo), self.now)
-        if kind == "order":
-            return order_table(self._allocator())
         memory = [
             (zone.start_pfn, zone.start_pfn + zone.spanned)
             for zone in self._before.zones
             if zone.start_pfn is not None and zone.spanned
         ]
-        return migratetype_table(self._allocator(), memory)
+        return (order_table if kind == "order" else migratetype_table)(self._allocator(), memory)
 
     def free_lists(self, nid: int, zone: str, most: int = 64) -> Mapping[tuple[int, str], Sequence[int]]:
         """Return a zone's buddy lists as they are now: (order, migrate type) to the first `most` pfns, head first."""
@@ -236,7 +234,13 @@ class TraceSource:
         table = self.frame_table()
         if self.now == 0:
             return self._before
-        unknown: dict[str, Any] = {"free": None, "free_area": None, "pagesets": (), "stats": {}, "pageblock_types": None}
+        unknown: dict[str, Any] = {
+            "free": None,
+            "free_area": None,
+            "pagesets": (),
+            "pageblock_types": None,
+            "stats": {},
+        }
         lists = (
             {}
             if self._open is None

@@ -106,7 +106,7 @@ def test_sources() -> None:
 def test_a_verb_that_is_not_there_is_told() -> None:
     widget = FrameMap(snapshot())
     off = {gesture["name"] for gesture in widget.about["gestures"] if gesture["off"]}
-    assert off == {"undo", "reset"}
+    assert off == {"undo", "reset", "why"}
     widget._receive(widget, {"kmem": "do", "gesture": "undo", "args": {}}, [])
     assert "not possible here" in widget.error
     widget._receive(widget, {"kmem": "do", "gesture": "close", "args": {}}, [])

@@ -6,8 +6,10 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from kmemwidgets.capture import Capture
 from kmemwidgets.records import BadInput, FreeArea, PerCpuPages, Snapshot, ZoneInfo
 from kmemwidgets.sim import Machine
+from kmemwidgets.widgets import Timeline
 from kmemwidgets.widgets.buddypanel import BuddyPanel
 from kmemwidgets.widgets.buddypanel.facts import Sample, by_order, over_time, zone_data
 
@@ -18,7 +20,7 @@ AREAS = (
 )
 ZONE = ZoneInfo(
     0, "Normal", free=11, present=64, managed=60, spanned=64, start_pfn=0, free_area=AREAS,
-    pagesets=(PerCpuPages(0, 3, 20, 5, lists=((), (33, 34, 35))),),
+    pagesets=(PerCpuPages(0, 3, 20, 5, lists=((), (33, 34, 35), ())),),
 )  # fmt: skip
 SNAP = Snapshot(name="<b>m</b>", arch="x86_64", kernel=(6, 1, 192), zones=(ZoneInfo(0, "DMA", present=0), ZONE))
 
@@ -29,7 +31,9 @@ def test_rows_are_the_lists_in_their_order() -> None:
     assert data["rows"][0]["lists"] == [["Movable", 2, [16, 24]]]
     assert data["rows"][2]["lists"] == [["Unmovable", 1, [9]], ["Movable", 2, [4, 2]]]
     assert data["positions"]
-    assert data["pcp"][0]["lists"] == [{"name": "order 0 Movable", "type": "Movable", "count": 3, "pfns": [33, 34, 35]}]
+    assert data["pcp"][0]["lists"] == [
+        {"name": "order 0 Movable", "type": "Movable", "order": 0, "count": 3, "pfns": [33, 34, 35]}
+    ]
 
 
 def test_summary_and_picture() -> None:
@@ -129,14 +133,16 @@ def test_it_follows_a_linked_widget_to_another_zone() -> None:
 def test_indexes_over_order_and_time() -> None:
     # 11 free pages, of which two blocks of 4: 3/11 are of no use to order 2.
     plot = by_order((3, 0, 2), "here")
-    assert plot.series[0].values == (0.0, 0.272, 0.272)
-    assert plot.series[1].values == (None, None, None)
+    assert plot.series[0].values == (3 / 11, 0.0, 8 / 11)
+    assert plot.series[1].values == (0.0, 0.272, 0.272)
+    assert plot.series[2].values == (None, None, None)
     scattered = over_time([Sample(1, (3, 0, 2)), Sample(4, (8, 0, 0))], 2, "here")
     assert scattered.x == (1, 4)
     assert scattered.series[0].values == (1.0, 8 / 11)
-    assert scattered.series[1].values == (0.272, 1.0)
+    assert scattered.series[1].values == (8 / 11, 0.0)
+    assert scattered.series[2].values == (0.272, 1.0)
     # Two blocks of 4 would fit into 8 pages: 1 - (1 + 2) / 8.
-    assert scattered.series[2].values == (None, 0.625)
+    assert scattered.series[3].values == (None, 0.625)
 
 
 def test_going_back_forgets_what_came_after() -> None:
@@ -173,3 +179,31 @@ def test_why_here_is_asked_of_the_source() -> None:
     assert panel.said.splitlines() == list(told)
     with pytest.raises(ValueError, match="only looked at"):
         BuddyPanel(SNAP).why()
+
+
+def test_why_here_is_asked_of_the_block_that_was_chosen() -> None:
+    machine = Machine.boot(memory="64M", cpus=1)
+    panel = BuddyPanel(machine)
+    first, second = panel.allocate(2), panel.allocate(3)
+    assert first is not None
+    assert second is not None
+    assert panel.why() == machine.verbs["why"](2)
+    panel.choose(first)
+    assert panel.why() == machine.verbs["why"](1)
+    panel.step_held(1)
+    assert panel.why() == machine.verbs["why"](2)
+    panel.choose(first)
+    panel.free()
+    assert panel.why() == machine.verbs["why"](3)
+
+
+def test_a_recorded_trace_moves_the_lists() -> None:
+    line = Timeline(Capture.bundled("amd64-512m"), trace="t_quiet")
+    panel = BuddyPanel(line.source)
+    before = panel.summary()
+    line.go_to(line.length)
+    panel.data()
+    panel.time = True
+    assert panel.summary() != before
+    assert panel.plot().x_label == "events"
+    assert panel.plot().x == (line.length,)
