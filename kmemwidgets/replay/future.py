@@ -5,11 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
+from operator import length_hint
 from typing import Any
 
 #: A batch, and what interrupts it, has fewer events than this.
 BATCH_ROWS = 2048
+#: So many rows are read at a time.
+BLOCK = 512
 
 #: The task that copies single pages into huge ones.
 KHUGEPAGED = "khugepaged"
@@ -38,6 +41,44 @@ class Future:
         return at < len(events) and not events[at] & 1
 
 
+class _Block:
+    """Some rows in a row, gone through once.
+
+    Attributes
+    ----------
+    rest : iterator of Row
+        Those that are not over.
+    """
+
+    __slots__ = ("_places", "_rows", "rest")
+
+    def __init__(self, rows: list[tuple[Any, ...]]) -> None:
+        self._rows = rows
+        self.rest = iter(rows)
+        self._places: dict[int, list[int]] | None = None
+
+    @property
+    def over(self) -> int:
+        """How many of the rows are over."""
+        return len(self._rows) - length_hint(self.rest)
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Return the rows that are not over."""
+        return self._rows[self.over :]
+
+    def next_of(self, pfn: int) -> str | None:
+        """Return the name of the next page event of a frame, None if there is none in this block."""
+        if self._places is None:
+            # Asked for one frame, it is asked for others soon.
+            self._places = {}
+            for at, row in enumerate(self._rows):
+                if row[0].startswith("mm_page_") and row[6]:
+                    self._places.setdefault(row[6][0], []).append(at)
+        places = self._places.get(pfn, ())
+        over = self.over
+        return next((self._rows[at][0] for at in places if at >= over), None)
+
+
 class LookAhead:
     """Rows one after the other, with a look at those that come next.
 
@@ -48,27 +89,39 @@ class LookAhead:
 
     def __init__(self, rows: Iterable[tuple[Any, ...]]) -> None:
         self._source = iter(rows)
-        self._seen: deque[tuple[Any, ...]] = deque()
+        self._now = _Block([])
+        self._ready: deque[_Block] = deque()
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        seen = self._seen
-        for row in self._source:
-            yield row
-            while seen:
-                yield seen.popleft()
+        return chain.from_iterable(self._rests())
+
+    def _rests(self) -> Iterator[Iterator[tuple[Any, ...]]]:
+        while self._ready or self._read():
+            self._now = self._ready.popleft()
+            yield self._now.rest
+
+    def _read(self) -> bool:
+        """Read one more block, if there is one."""
+        rows = list(islice(self._source, BLOCK))
+        if rows:
+            self._ready.append(_Block(rows))
+        return bool(rows)
+
+    def _blocks(self) -> Iterator[_Block]:
+        """Give what is left of the block under way, and the blocks with the next `BATCH_ROWS` rows."""
+        yield self._now
+        for number in range(BATCH_ROWS // BLOCK):
+            if number == len(self._ready) and not self._read():
+                return
+            yield self._ready[number]
 
     def is_batched(self, pfn: int) -> bool:
         """Tell whether the next that happens to a frame that was freed is that a batch takes it to the lists."""
-        for row in self._next_rows():
-            if row[6] and row[6][0] == pfn and row[0].startswith("mm_page_"):
-                return bool(row[0] == "mm_page_free_batched")
-        return False
+        found = (name for block in self._blocks() if (name := block.next_of(pfn)) is not None)
+        return next(found, "") == "mm_page_free_batched"
 
     def _next_rows(self) -> Iterator[tuple[Any, ...]]:
-        yield from tuple(self._seen)
-        for row in islice(self._source, BATCH_ROWS):
-            self._seen.append(row)
-            yield row
+        return chain.from_iterable(block.rows() for block in self._blocks())
 
     def collapsed(self) -> list[int]:
         """Return the frames that khugepaged frees next, before it allocates again: it has copied them."""

@@ -150,19 +150,24 @@ def plan_alloc(
 ) -> None:
     """Note how a request goes next time, if the preferred zone stays above its mark and has a largest block."""
     rules = allocator.rules
-    if allocator.cma or live.nr_reserved_highatomic or rules.pcp.scheme == "hot_cold" or allocator.unnoted:
+    if live.nr_reserved_highatomic or rules.pcp.scheme == "hot_cold" or allocator.unnoted:
+        return
+    listed = allocator.pcp_allowed(order)
+    from_cma = allocator.cma and mt == MOVABLE
+    record = allocator.record
+    if live.nr_free_cma and (record or (from_cma and not listed)):
+        # How many CMA pages are free would have to be told, or tell from which type's lists to take.
         return
     area = live.free_area
     mark = live.mark(af.WMARK_HIGH if rules.watermark.tries_high_first else af.WMARK_LOW)
     reserve = live.reserve(highest)
     size = 1 << order
-    floor = mark + reserve + size - 1
+    floor = mark + reserve + size - 1 + (0 if from_cma else live.nr_free_cma)
     if not area.heads[area.top_movable] or live.nr_free_pages <= floor:
         return
     live.plan_floor = max(live.plan_floor, floor)
-    record = allocator.record
     pages: Any
-    if allocator.pcp_allowed(order):
+    if listed:
         index = list_index(order, mt)
         pcp = live.pcps[cpu]
         pages = pcp.lists[index]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 
 import pytest
 
+from kmemwidgets.sim.gfp import __GFP_NOWARN as NOWARN
 from kmemwidgets.sim.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL
-from kmemwidgets.sim.migratetype import MOVABLE, RECLAIMABLE
+from kmemwidgets.sim.migratetype import CMA, MOVABLE, RECLAIMABLE
 from kmemwidgets.sim.page_alloc import PageAllocator
 
 Build = Callable[..., PageAllocator]
@@ -42,4 +44,45 @@ def test_without_a_largest_block_a_request_looks_for_one_large_enough(build: Bui
     allocator = build(((0, "Normal", 0, 1024),), marks=(1, 2, 3))
     assert allocator.alloc_pages(GFP_KERNEL, 3) >= 0
     assert allocator.zones[0].free_area.heads[allocator.zones[0].free_area.top_movable] == {}
+    assert allocator.plans == {}
+
+
+def lent(build: Build, kernel: str) -> PageAllocator:
+    """Return an allocator with page blocks that are kept for contiguous allocations."""
+    allocator = build(((0, "Normal", 0, 16384),), kernel, marks=(3000, 3100, 3200), cma=True, hand_over=False)
+    live = allocator.zones[0]
+    live.free_area.set_types(0, 14 * 512, CMA)
+    allocator.free_boot_range(0, 0, 16384)
+    live.nr_free_cma = 14 * 512
+    return allocator
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"])
+def test_a_plan_counts_the_pages_of_cma_as_the_whole_way_does(build: Build, kernel: str, seed: int) -> None:
+    rng = Random(seed)
+    quick, whole = lent(build, kernel), lent(build, kernel)
+    whole.take_the_whole_way(True)
+    pages: list[tuple[int, int]] = []
+    for _ in range(12000):
+        if pages and rng.random() < 0.3:
+            page, order = pages.pop(rng.randrange(len(pages)))
+            for allocator in (quick, whole):
+                allocator.free_pages(page, order)
+            continue
+        gfp, order = rng.choice((GFP_KERNEL, GFP_HIGHUSER_MOVABLE)), rng.choice((0, 0, 0, 1, 5))
+        mine = quick.alloc_pages(gfp | NOWARN, order)
+        assert mine == whole.alloc_pages(gfp | NOWARN, order)
+        if mine >= 0:
+            pages.append((mine, order))
+    assert quick.zones[0].save() == whole.zones[0].save()
+
+
+def test_no_plan_counts_on_pages_of_cma_that_came_back(build: Build) -> None:
+    allocator = lent(build, "6.1")
+    live = allocator.zones[0]
+    live.nr_free_cma = 0
+    assert allocator.alloc_pages(GFP_KERNEL) >= 0
+    assert allocator.plans[None]
+    live.account_cma(0, 512)
     assert allocator.plans == {}
