@@ -82,6 +82,8 @@ class PageAllocator(FastPath):
         Lets the kernel threads run that were woken, before a request is served.
     policy : callable or None
         Takes GFP flags, order and cpu of a request that names no node, and serves it (`follow_policy`).
+    bulk_policy : callable or None
+        The same for a bulk: GFP flags, number of pages and cpu.
     """
 
     def __init__(
@@ -131,6 +133,7 @@ class PageAllocator(FastPath):
         self._log = self.numa.log
         self.before_request: Callable[[], None] | None = None
         self.policy: Callable[[int, int, int], int] | None = None
+        self.bulk_policy: Callable[[int, int, int], list[int]] | None = None
         self.observed_events: Emit | None = None
         self.decisions: Emit | None = None
         #: Told of every block that a request takes: pfn and order (`follow_blocks`).
@@ -231,9 +234,14 @@ class PageAllocator(FastPath):
         """Return the zones that a request walks, from a node on."""
         return self.walk(nid, self.read_gfp(gfp)[1], bool(gfp & THISNODE))
 
-    def follow_policy(self, policy: Callable[[int, int, int], int] | None) -> None:
+    def follow_policy(
+        self,
+        policy: Callable[[int, int, int], int] | None,
+        bulk: Callable[[int, int, int], list[int]] | None = None,
+    ) -> None:
         """Let a memory policy serve the requests that name no node, or nobody again."""
         self.policy = policy
+        self.bulk_policy = bulk
         self.marks_changed()
 
     # Listening

@@ -43,7 +43,7 @@ class PageVerbs:
         self._do("split_page", int(page), order)
 
     def alloc_pages_bulk(self, gfp: int | str, count: int, node: int | None = None, cpu: int = 0) -> list[Page]:
-        """Allocate up to `count` single pages in one go; there may be fewer."""
+        """Allocate up to `count` single pages in one go, for a node or as `set_mempolicy` says; there may be fewer."""
         pages: list[Page] = self._do("alloc_pages_bulk", self._gfp(gfp), count, self._node(node), cpu)
         return pages
 

@@ -16,6 +16,7 @@ from kmemwidgets.records import BadInput, MachineSpec, format_version
 from .gfp import __GFP_THISNODE as THISNODE
 from .gfp import gfp_zone
 from .mempolicy import MemPolicy, Mempolicy, TaskPolicy, make_policy
+from .mempolicy_bulk import alloc_pages_bulk_mempolicy
 from .page_alloc import PageAllocator
 from .rules import pick
 from .rules.mempolicy import (
@@ -30,6 +31,7 @@ from .rules.mempolicy import (
     MempolicyRules,
     has_mempolicy,
 )
+from .several_pages import alloc_pages_bulk_nodemask
 
 #: The commands of this module.
 COMMANDS = frozenset({"set_mempolicy", "set_interleave_weight"})
@@ -137,9 +139,32 @@ class PolicyCommands:
         if live.zone.nid == wanted:
             self._allocator.numa.count_interleave(live)
 
+    def alloc_pages_bulk(self, gfp: int, count: int, cpu: int) -> list[int]:
+        """Allocate single pages by the policy in force."""
+        allocator = self._allocator
+        assert self.mempolicy is not None
+
+        def bulk(flags: int, pages: int, nid: int, nodes: frozenset[int] | None) -> list[int]:
+            return alloc_pages_bulk_nodemask(allocator, flags, pages, nid, cpu, nodes)
+
+        return alloc_pages_bulk_mempolicy(
+            self.mempolicy,
+            None if gfp & THISNODE else self.policy,
+            self.task,
+            gfp,
+            count,
+            zone_index=allocator.zone_index(gfp_zone(gfp)),
+            local=allocator.cpu_node[cpu],
+            bulk=bulk,
+        )
+
     def _follow(self) -> None:
         """Let the allocator ask here as long as there is a policy."""
-        self._allocator.follow_policy(None if self.task.policy is None else self.alloc_pages)
+        if self.task.policy is None or self.mempolicy is None:
+            self._allocator.follow_policy(None)
+            return
+        bulk = self.alloc_pages_bulk if self.mempolicy.rules.bulk_follows else None
+        self._allocator.follow_policy(self.alloc_pages, bulk)
 
     # Keeping
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .bad_page import bad_free
 from .events import PCP_TAKE
-from .gfp import __GFP_COMP
+from .gfp import __GFP_COMP, __GFP_THISNODE
 from .memmap import IN_USE, IN_USE_LRU, ORDER_MASK, RESERVED, UNKNOWN_LRU
 from .migratetype import MOVABLE
 from .pcp import list_index, take
@@ -68,15 +69,25 @@ def free_to_tail(allocator: PageAllocator, pfn: int, cpu: int = 0) -> None:
 
 
 def alloc_pages_bulk(allocator: PageAllocator, gfp: int, count: int, nid: int | None = None, cpu: int = 0) -> list[int]:
-    """Allocate up to `count` single pages in one go from the local node (alloc_pages_bulk_noprof); may give fewer.
+    """Allocate up to `count` single pages in one go, from a node or as the task's policy says; may give fewer."""
+    if nid is None and allocator.bulk_policy is not None:
+        return allocator.bulk_policy(gfp, count, cpu)
+    return alloc_pages_bulk_nodemask(allocator, gfp, count, allocator.cpu_node[cpu] if nid is None else nid, cpu)
+
+
+def alloc_pages_bulk_nodemask(
+    allocator: PageAllocator, gfp: int, count: int, node: int, cpu: int, nodemask: frozenset[int] | None = None
+) -> list[int]:
+    """Allocate up to `count` single pages from the first node allowed (alloc_pages_bulk_noprof).
 
     The mark is the low one plus `count`; amounts of the per-CPU lists are not adapted, and no event tells of
-    the pages. Where the zone can't give the first, one page is allocated the usual way.
+    the pages. Where the node can't give the first, one page is allocated the usual way.
     """
     mt, highest, flags = allocator.read_gfp(gfp)
-    node = allocator.cpu_node[cpu] if nid is None else nid
+    if allocator.before_request is not None:
+        allocator.before_request()
     if count > 1 and allocator.per_cpu_lists:
-        for live in allocator.walk(node, highest, this_node=True):
+        for live in _of_first_node(allocator.walk(node, highest, bool(gfp & __GFP_THISNODE)), nodemask):
             if not live.watermark_fast(0, live.mark(flags) + count, highest, flags):
                 continue
             taken = _bulk_from(allocator, live, mt, flags | allocator.nofragment(live), count, cpu)
@@ -84,8 +95,14 @@ def alloc_pages_bulk(allocator: PageAllocator, gfp: int, count: int, nid: int | 
                 allocator.numa.count(live, live, cpu, len(taken))
                 return taken
             break
-    pfn = allocator.alloc_pages(gfp, 0, nid, cpu)
+    pfn = allocator.alloc_pages_nodemask(gfp, 0, node, cpu, nodemask)
     return [pfn] if pfn >= 0 else []
+
+
+def _of_first_node(zones: Sequence[ZoneLists], nodemask: frozenset[int] | None) -> list[ZoneLists]:
+    """Return the zones of the first node allowed: others are too far off for a bulk."""
+    allowed = [live for live in zones if nodemask is None or live.zone.nid in nodemask]
+    return [live for live in allowed if live.zone.nid == allowed[0].zone.nid]
 
 
 def _bulk_from(allocator: PageAllocator, live: ZoneLists, mt: int, flags: int, count: int, cpu: int) -> list[int]:

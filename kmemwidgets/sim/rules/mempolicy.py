@@ -30,12 +30,15 @@ class MempolicyRules:
     weights : str
         Pages a node in weighted interleave: "equal" (1 each until set), "bandwidth" (from the nodes' bandwidth,
         where known).
+    bulk_follows : bool
+        A bulk of single pages goes by the task's policy, too; else it comes from the cpu's own node.
     """
 
     modes: tuple[int, ...]
     home_node: bool
     hugepage_local_first: bool
     weights: str
+    bulk_follows: bool
 
 
 TABLE: tuple[Rule, ...] = (
@@ -59,6 +62,10 @@ TABLE: tuple[Rule, ...] = (
          f"{_MEMPOLICY} get_il_weight", ("source",)),
     Rule("weights", (6, 16), "bandwidth", "Weights follow the bandwidth that firmware tells; 1 where it tells none.",
          f"{_MEMPOLICY} mempolicy_set_node_perf", ()),
+    Rule("bulk_follows", (2, 6, 11), False, "A bulk of single pages comes from the cpu's own node.",
+         "mm/page_alloc.c __alloc_pages_bulk", ("source",)),
+    Rule("bulk_follows", (5, 16), True, "A bulk of single pages goes by the task's policy, each node's share at once.",
+         f"{_MEMPOLICY} alloc_pages_bulk_array_mempolicy", ("source",)),
 )  # fmt: skip
 
 
