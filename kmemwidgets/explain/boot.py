@@ -19,12 +19,12 @@ from kmemwidgets.sim.zone_sizes import (
     ZoneSpan,
     all_nodes,
     highmem_zones,
-    lowmem_end,
     movable_starts,
     node_distances,
     node_memory,
     rules_for,
     spans_of,
+    split_lowmem,
     zone_ranges,
 )
 from kmemwidgets.sim.zonelist import build_zonelists
@@ -162,9 +162,9 @@ def _memory_line(
         values["Memory: highmem"] = kb * sum(span.present for span in spans if span.name in highmem_zones(ranges))
     if not inputs.memblock.complete:
         return values
-    limit = lowmem_end(spec, memory[0].start_pfn, memory[-1].end_pfn)
+    limit, top = split_lowmem(spec, memory[0].start_pfn, memory[-1].end_pfn)
     memblock, _places = replay(inputs.memblock, spec.page_size, limit * spec.page_size, memory)
-    free = memblock.free_pfn_ranges()
+    free = [(start, min(end, top), nid) for start, end, nid in memblock.free_pfn_ranges() if start < top]
     reserved = kb * (physical - sum(end - start for start, end, _nid in free) - cma)
     late = rules_for(spec).memory_line_late
     values["Memory: reserved"] = reserved - inputs.given_back_kb if late else reserved

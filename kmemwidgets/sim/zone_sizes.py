@@ -24,6 +24,8 @@ BIOS_BEGIN = 0xA0000
 BIOS_END = 0x100000
 DMA_END = 16 << 20
 DMA32_END = 1 << 32
+#: highmem= leaves so much low memory, or is ignored.
+LEAST_LOWMEM = 64 << 20
 
 
 class NoMemoryError(BadInput):
@@ -262,8 +264,8 @@ def _zone_limits(spec: MachineSpec, start: int, end: int) -> dict[str, int]:
     if spec.arch == "arm64":
         dma, dma32 = rules_for(spec).arm64_zones(start * size, end * size)
         return {"DMA": dma // size, "DMA32": dma32 // size, "Normal": end}
-    low = lowmem_end(spec, start, end)
-    limits = {"DMA": min(DMA_END // size, low), "DMA32": min(DMA32_END // size, end), "Normal": low, "HighMem": end}
+    low, top = split_lowmem(spec, start, end)
+    limits = {"DMA": min(DMA_END // size, low), "DMA32": min(DMA32_END // size, end), "Normal": low, "HighMem": top}
     if spec.arch == "arm":
         # Without a device that reaches less, all of low memory is in the first zone that is configured.
         limits["DMA"] = low
@@ -272,8 +274,26 @@ def _zone_limits(spec: MachineSpec, start: int, end: int) -> dict[str, int]:
 
 def lowmem_end(spec: MachineSpec, start: int, end: int) -> int:
     """Return the first frame that has no address in the direct map (max_low_pfn)."""
+    return split_lowmem(spec, start, end)[0]
+
+
+def split_lowmem(spec: MachineSpec, start: int, end: int) -> tuple[int, int]:
+    """Return the ends of low memory and of all memory that is used, in frames (max_low_pfn, max_pfn).
+
+    On x86-32 highmem= says how much high memory there is to be: what is more of it lies idle, and where all memory
+    fits into the direct map the top is taken from it (arch/x86/mm/init_32.c highmem_pfn_init, lowmem_pfn_init).
+    """
     limit = lowmem_limit(spec, start * spec.page_size)
-    return end if limit is None else min(limit // spec.page_size, end)
+    if limit is None:
+        return end, end
+    low = min(limit // spec.page_size, end)
+    wanted = parameter(spec.cmdline, "highmem") if spec.arch == "x86_32" else None
+    if wanted is None or "HighMem" not in zone_names(spec):
+        return low, end
+    high = memparse(wanted) // spec.page_size
+    if low < end:
+        return low, min(low + high, end)
+    return low - high if low - high >= LEAST_LOWMEM // spec.page_size else low, end
 
 
 def movable_zone(ranges: Sequence[ZoneRange]) -> str:

@@ -256,3 +256,22 @@ def test_more_vmalloc_is_less_low_memory() -> None:
     more = describe(arch="x86_32", memory="2G", pae=True, config={"NR_CPUS": 32}, cpus=1, cmdline="vmalloc=256M")
     # The hole before vmalloc comes on top of what is asked for.
     assert ranges(plain)["Normal"][1] - ranges(more)["Normal"][1] == (256 + 8 - 128) << 8
+
+
+@pytest.mark.parametrize(
+    ("memory", "cmdline", "low", "top"),
+    [
+        ("1G", "", 0x36FFE, 1 << 18),
+        ("1G", "highmem=64M", 0x36FFE, 0x36FFE + (64 << 8)),  # the rest lies idle
+        ("1G", "highmem=0", 0x36FFE, 0x36FFE),
+        ("1G", "highmem=2G", 0x36FFE, 1 << 18),  # there is less
+        ("512M", "highmem=200M", 312 << 8, 512 << 8),  # taken from what the direct map holds
+        ("512M", "highmem=449M", 512 << 8, 512 << 8),  # too little would be left
+    ],
+)
+def test_highmem_says_how_much_lies_beyond_the_direct_map(memory: str, cmdline: str, low: int, top: int) -> None:
+    config = {"X86_PAE": "y", "HIGHMEM": "y", "HIGHMEM64G": "y"}
+    spec = describe(memory=memory, arch="x86_32", cmdline=cmdline, config=config)
+    found = ranges(spec)
+    assert found["Normal"][1] == low
+    assert found.get("HighMem", (low, low)) == (low, top)
