@@ -16,7 +16,7 @@ from kmemwidgets import arch as arch_constants
 from kmemwidgets.capture import Capture
 from kmemwidgets.procfs import meminfo, swaps, vmstat, zoneinfo
 from kmemwidgets.records import MachineSpec, ZoneInfo
-from kmemwidgets.sim.cmdline import memparse, parameter
+from kmemwidgets.sim.cmdline import memparse, options_of, parameter
 from kmemwidgets.sim.direct_map import ISA_END, counted_bytes
 from kmemwidgets.sim.meminfo import commit_limit, si_mem_available, totalreserve_pages
 from kmemwidgets.sim.rules.layout import vmalloc_bytes
@@ -219,7 +219,7 @@ def _predict_set(spec: MachineSpec, entry: MeminfoSet) -> dict[str, int]:
         reclaimable,
     )
     sysctl = dict(spec.sysctl)
-    hugetlb = int(sysctl.get("nr_hugepages", "0")) * _huge_page_bytes(spec) // spec.page_size
+    hugetlb = _hugetlb_bytes(spec) // spec.page_size
     values["CommitLimit"] = unit * commit_limit(
         managed,
         hugetlb,
@@ -262,13 +262,31 @@ def _huge_page_bytes(spec: MachineSpec) -> int:
     return spec.page_size << arch_constants.huge_page_order(spec.arch, page_size=spec.page_size, pae=spec.pae)
 
 
+def _hugetlb_bytes(spec: MachineSpec) -> int:
+    """Return what the pools of every size hold: the sysctl tells of one, of the others the command line.
+
+    ``hugepages=`` speaks of the size named before it, else of the default (mm/hugetlb.c, hugepages_setup).
+    """
+    default = size = _huge_page_bytes(spec)
+    others: dict[int, int] = {}
+    for name, value in options_of(spec.cmdline, ("hugepagesz", "hugepages")):
+        if name == "hugepagesz":
+            size = memparse(value)
+        elif size != default:
+            # Node by node ("0:2,1:1"), or as many as there are to be.
+            shares = [part.rpartition(":")[2] for part in value.split(",")]
+            others[size] = sum(int(share) for share in shares if share.isdecimal())
+    pool = int(dict(spec.sysctl).get("nr_hugepages", "0"))
+    return pool * default + sum(size * pages for size, pages in others.items())
+
+
 def _constants(spec: MachineSpec, given: Mapping[str, int]) -> dict[str, int]:
     """Return the fields that follow from the machine alone, kB and huge pages."""
     huge_kb = _huge_page_bytes(spec) >> 10
     pool = int(dict(spec.sysctl).get("nr_hugepages", "0"))
     values = dict.fromkeys((*EMPTY, "HugePages_Rsvd", "HugePages_Surp"), 0)
     # Nothing in a recording's files shows that anybody maps huge pages of the pool.
-    values.update(Hugepagesize=huge_kb, HugePages_Total=pool, HugePages_Free=pool, Hugetlb=pool * huge_kb)
+    values.update(Hugepagesize=huge_kb, HugePages_Total=pool, HugePages_Free=pool, Hugetlb=_hugetlb_bytes(spec) >> 10)
     if not spec.memory:
         # Somebody recorded who may not read the firmware's map; the rest still follows.
         return values

@@ -282,6 +282,23 @@ def test_hugetlb_pages_take_from_the_commit_limit() -> None:
     assert "proc SwapFree" not in figures
 
 
+@pytest.mark.parametrize(
+    ("cmdline", "gib"),
+    [
+        ("hugepages=8", 0),
+        ("hugepagesz=1G hugepages=2 hugepagesz=2M hugepages=8", 2),
+        ("hugepagesz=1G hugepages=0:1,1:2", 3),
+    ],
+)
+def test_pools_of_other_sizes_are_those_of_the_command_line(cmdline: str, gib: int) -> None:
+    spec = replace(spec_of(cmdline=cmdline), sysctl=(("nr_hugepages", "8"),))
+    zone = ZoneInfo(0, "DMA32", free=1, min=1, low=1, high=1, managed=10_000_000)
+    figures = predict_meminfo(spec, (MeminfoSet("proc", {"MemFree": 400}, (zone,), None, (0, 0), swap_moves=True),))
+    assert figures["proc HugePages_Total"] == 8
+    assert figures["proc Hugetlb"] == 8 * 2048 + (gib << 20)
+    assert figures["proc CommitLimit"] == (10_000_000 - 8 * 512 - (gib << 18)) // 2 * 4
+
+
 def test_meminfo_without_a_firmware_map_still_adds_up() -> None:
     zone = ZoneInfo(0, "DMA32", free=1, min=1, low=1, high=1, managed=100_000)
     given = dict.fromkeys(("Active(anon)", "Inactive(anon)", "Active(file)", "Inactive(file)", "SReclaimable"), 4)
