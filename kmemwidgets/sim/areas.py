@@ -24,6 +24,7 @@ from .rules.vmalloc import TABLE, VmallocRules
 from .vmalloc import Vmalloc
 from .vmap_area import VmapArea
 from .vmap_block import VmapBlocks
+from .vmap_objects import Slabs, VmapObjects
 from .zone_sizes import rules_for
 
 #: The commands of this module, each a method that takes plain arguments.
@@ -93,6 +94,18 @@ class Areas:
         if spec.arch == "arm64":
             self._register_image(space)
         self.blocks = VmapBlocks(self.vmalloc_, int(spec.option("CONFIG_NR_CPUS") or (64 if space.bits == 64 else 8)))
+
+    def vmalloc_init(self, slabs: Slabs) -> None:
+        """Take what the ranges that are there need from the slab allocator, and all later ones (vmalloc_init)."""
+        area, word = self.vmalloc_, self.vmalloc_.word
+        area.objects = VmapObjects(
+            slabs,
+            struct_bytes=self._rules.struct_bytes(word, 8 if self._spec.pae else word),
+            area_bytes=self._rules.area_words * word,
+            cpus=self._spec.cpus,
+            free=area.free,
+            busy=area.busy,
+        )
 
     def _register_image(self, space: AddressSpace) -> None:
         """Enter arm64's image: boot mapped it at the start of vmalloc's space (map_kernel, vm_area_register_early)."""

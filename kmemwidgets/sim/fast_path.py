@@ -102,7 +102,7 @@ class FastPath:
         Parameters
         ----------
         page : int
-            The block's first pfn, as `alloc_pages` returned it.
+            The block's first pfn, as `alloc_pages` returned it; or its address, as `get_free_pages` did.
         order : int
             As it was allocated.
         cpu : int

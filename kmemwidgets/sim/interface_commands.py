@@ -7,11 +7,12 @@ from typing import Any
 from kmemwidgets.records import BadInput, MachineSpec, format_version
 
 from . import slub_rcu, slub_sheaves
-from .gfp import GFP_KERNEL
+from .gfp import FLAGS, GFP_KERNEL
 from .kmalloc import Kmalloc
 from .rules import pick
 from .rules.interfaces import TABLE, InterfaceRules
 
+_DIRECT_RECLAIM = FLAGS["__GFP_DIRECT_RECLAIM"]
 #: The commands of this module, each a method that takes plain arguments.
 COMMANDS = frozenset(
     {
@@ -53,7 +54,11 @@ class InterfaceCommands:
     def kvmalloc(self, size: int, gfp: int = GFP_KERNEL, cpu: int = 0) -> int:
         """Allocate by kmalloc, else by vmalloc; 0 where neither can."""
         self.need("kvmalloc")
-        return self._kmalloc.kvmalloc(size, gfp, cpu)
+        rules = self._rules
+        may_wait = gfp & _DIRECT_RECLAIM if rules.kvmalloc_any_wait else gfp & GFP_KERNEL == GFP_KERNEL
+        return self._kmalloc.kvmalloc(
+            size, gfp, cpu, fallback=bool(may_wait), most=rules.kvmalloc_most, huge=rules.kvmalloc_huge
+        )
 
     def kvfree(self, address: int, cpu: int = 0) -> None:
         """Give back what kvmalloc gave."""

@@ -64,6 +64,10 @@ INTERFACES: tuple[Interface, ...] = (
         "mm/page_alloc.c, __get_free_pages",
     ),
     Interface(
+        "get_zeroed_page", "address of a page of zeros", "one page", True, True, True, BY_GFP,
+        "free_page", "a page that user space may get to see, or a page table", "mm/page_alloc.c, get_zeroed_page",
+    ),
+    Interface(
         "kmem_cache_alloc", "an object of a cache", "the cache's object", True, False, True, BY_GFP,
         "kmem_cache_free", "many objects of one kind", "mm/slub.c, kmem_cache_alloc",
     ),
@@ -85,8 +89,9 @@ INTERFACES: tuple[Interface, ...] = (
         "mm/vmalloc.c, vmalloc",
     ),
     Interface(
-        "kvmalloc", "what kmalloc gives, else what vmalloc gives", "2 GiB", False, False, True, ALWAYS,
-        "kvfree", "sizes that are mostly small and sometimes large", "mm/util.c, kvmalloc_node",
+        "kvmalloc", "what kmalloc gives, else what vmalloc gives", "vmalloc's space, the machine's memory",
+        False, False, True, ALWAYS, "kvfree", "sizes that are mostly small and sometimes large",
+        "mm/util.c, kvmalloc_node",
     ),
     Interface(
         "mempool_alloc", "an object, from the reserve if need be", "the pool's object", True, False, False, BY_GFP,
@@ -142,7 +147,7 @@ def allocation_interfaces(kernel: str = "6.1") -> InterfaceTable:
     Examples
     --------
     >>> [each.name for each in allocation_interfaces("2.4")]
-    ['alloc_pages', '__get_free_pages', 'kmem_cache_alloc', 'kmalloc', 'vmalloc']
+    ['alloc_pages', '__get_free_pages', 'get_zeroed_page', 'kmem_cache_alloc', 'kmalloc', 'vmalloc']
     >>> next(each.largest for each in allocation_interfaces("2.4") if each.name == "kmalloc")
     '128 KiB'
     """
@@ -152,6 +157,9 @@ def allocation_interfaces(kernel: str = "6.1") -> InterfaceTable:
         "mempool_alloc": rules.mempool, "alloc_percpu": rules.percpu,
     }  # fmt: skip
     largest = {"kmalloc": rules.kmalloc_most, "kzalloc": rules.kmalloc_most, "kcalloc": rules.kmalloc_most}
+    largest["alloc_percpu"] = "32 KiB" if rules.percpu_chunks else rules.kmalloc_most
+    if rules.kvmalloc_most:
+        largest["kvmalloc"] = "2 GiB"
     return InterfaceTable(
         replace(each, largest=largest.get(each.name) or each.largest) for each in INTERFACES if has.get(each.name, True)
     )

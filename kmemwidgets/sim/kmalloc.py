@@ -206,12 +206,37 @@ class Kmalloc:
             self.kfree(address, cpu)
         return moved
 
-    def kvmalloc(self, size: int, gfp: int = GFP_KERNEL, cpu: int = 0) -> int:
-        """Allocate by kmalloc, and by vmalloc where that fails for more than a page (kvmalloc_node)."""
-        address = self.kmalloc(size, gfp | (_QUIETLY if size > self.page_size else 0), cpu)
-        if address or size <= self.page_size or self.vmalloc is None:
+    def kvmalloc(
+        self,
+        size: int,
+        gfp: int = GFP_KERNEL,
+        cpu: int = 0,
+        *,
+        fallback: bool = True,
+        most: int = 0,
+        huge: bool = False,
+    ) -> int:
+        """Allocate by kmalloc, and by vmalloc where that fails for more than a page (kvmalloc_node).
+
+        Parameters
+        ----------
+        size, gfp, cpu : int
+        fallback : bool
+            Whether the request may go on to vmalloc, which waits.
+        most : int
+            Bytes that vmalloc is asked for at most; 0 for any number.
+        huge : bool
+            Whether vmalloc may take huge pages.
+        """
+        quietly = _QUIETLY if size > self.page_size and fallback else 0
+        address = self.kmalloc(size, gfp | quietly, cpu)
+        if address or size <= self.page_size or self.vmalloc is None or not fallback:
             return address
-        return self.vmalloc.vmalloc(size, gfp, caller="kvmalloc_node", cpu=cpu)
+        if most and size > most:
+            if not gfp & FLAGS["__GFP_NOWARN"]:
+                self.slub.warn(f"WARNING: CPU: {cpu} PID: 0 at mm/util.c kvmalloc_node")
+            return 0
+        return self.vmalloc.vmalloc(size, gfp, caller="kvmalloc_node", huge=huge, cpu=cpu)
 
     def kvfree(self, address: int, cpu: int = 0) -> None:
         """Give back what kvmalloc gave (kvfree)."""

@@ -22,6 +22,7 @@ from kmemwidgets.records import (
 
 from . import boot as boot_steps
 from . import frame_kinds, saving, start_kernel, view
+from .address_verbs import AddressVerbs
 from .ages import Ages
 from .area_verbs import AreaVerbs
 from .describe import check_spec, describe
@@ -58,7 +59,7 @@ COMMANDS = (
 Request: TypeAlias = tuple[int, int, int | None, int]
 
 
-class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
+class Machine(FastPath, AddressVerbs, PageVerbs, ObjectVerbs, AreaVerbs):
     """A machine; `Machine.boot` makes one.
 
     Attributes
@@ -94,7 +95,9 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
         self._booted = boot_steps.boot(spec, seed)
         self.pages = PageCommands(spec, self.page_alloc)
         self.policies = PolicyCommands(spec, self.page_alloc)
-        self.objects = KernelObjects(spec, self.page_alloc, usable_memory(spec), tuple(self._booted.node_order), seed)
+        self.objects = KernelObjects(
+            spec, self.page_alloc, usable_memory(spec), tuple(self._booted.node_order), seed, self.memblock.calls
+        )
         self.page_alloc.node_page_state = self.objects.node_page_state
         self._frames = Frames(self.page_alloc, [(entry.start_pfn, entry.end_pfn) for entry in self._booted.memory])
         self._frames.look()
@@ -223,7 +226,9 @@ class Machine(FastPath, PageVerbs, ObjectVerbs, AreaVerbs):
 
     def _free_slowly(self, page: int, order: int, cpu: int) -> None:
         """Carry out a free that the fast path doesn't know."""
-        self.page_alloc.free_pages(Page(page), order, cpu)
+        # By the frame's number, or by its address as __get_free_pages gave it.
+        page = self.objects.addresses.page(page)
+        self.page_alloc.free_pages(page, order, cpu)
         self.history.add(int(page) + log_tag(order, cpu))
         self._tell()
 

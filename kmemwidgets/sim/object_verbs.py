@@ -128,12 +128,18 @@ class ObjectVerbs:
         self._do_with_objects("mempool_destroy", pool)
 
     def alloc_percpu(self, size: int, align: int = 8, gfp: int | str = GFP_KERNEL) -> int | None:
-        """Allocate a copy for every cpu; returns the offset in each cpu's unit, None where there is no memory."""
+        """Allocate a copy for every cpu; returns the pointer for `per_cpu_ptr`, None where there is no memory."""
         return self._do_with_objects("alloc_percpu", size, align, self._gfp(gfp)) or None
 
     def free_percpu(self, pointer: int) -> None:
         """Give every cpu's copy back."""
         self._do_with_objects("free_percpu", pointer)
+
+    def per_cpu_ptr(self, pointer: int, cpu: int = 0) -> int:
+        """Return the address of a cpu's copy: the pointer's own distance behind that cpu's unit of the first chunk."""
+        self.kmem_cache_init()
+        assert self.objects.pools is not None
+        return self.objects.pools.per_cpu_ptr(pointer, cpu)
 
     def kmem_cache_create(
         self, name: str, size: int, align: int = 0, flags: Sequence[str] | str = (), ctor: str = "", usersize: int = 0

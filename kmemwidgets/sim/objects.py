@@ -27,6 +27,10 @@ from .areas import Areas
 from .highmem import Highmem
 from .interface_commands import COMMANDS as INTERFACE_COMMANDS
 from .interface_commands import InterfaceCommands
+from .memblock import Call
+from .page_address import COMMANDS as ADDRESS_COMMANDS
+from .page_address import PageAddresses
+from .percpu_areas import per_cpu
 from .pools import COMMANDS as POOL_COMMANDS
 from .pools import Pools
 from .rules.layout import address_space, has_highmem
@@ -46,7 +50,7 @@ COMMANDS = frozenset(
         "kmem_cache_shrink", "kmalloc", "kfree", "write_memory",
         "kmap", "kunmap", "kmap_local", "kunmap_local", "kmap_atomic", "kunmap_atomic",
     }
-) | AREA_COMMANDS | INTERFACE_COMMANDS | POOL_COMMANDS  # fmt: skip
+) | AREA_COMMANDS | INTERFACE_COMMANDS | POOL_COMMANDS | ADDRESS_COMMANDS  # fmt: skip
 
 
 class KernelObjects:
@@ -62,9 +66,13 @@ class KernelObjects:
         Nodes with memory.
     seed : int
         The machine's.
+    boot_calls : sequence of Call
+        What boot asked of the early allocator.
 
     Attributes
     ----------
+    addresses : PageAddresses
+        Pages by address.
     slub : Slub or None
         None until `kmem_cache_init`, and in kernels that have SLAB.
     interfaces : InterfaceCommands or None
@@ -82,13 +90,21 @@ class KernelObjects:
     """
 
     def __init__(
-        self, spec: MachineSpec, page_alloc: Pages, memory: Sequence[tuple[int, int]], nodes: tuple[int, ...], seed: int
+        self,
+        spec: MachineSpec,
+        page_alloc: Pages,
+        memory: Sequence[tuple[int, int]],
+        nodes: tuple[int, ...],
+        seed: int,
+        boot_calls: Sequence[Call] = (),
     ) -> None:
         self._spec = spec
         self._page_alloc = page_alloc
         self._memory = memory
         self._nodes = nodes
         self._seed = seed
+        self._boot_calls = boot_calls
+        self.addresses = PageAddresses(spec, page_alloc, memory)
         self.slub: Slub | None = None
         self.slab24: Slab24 | None = None
         self.interfaces: InterfaceCommands | None = None
@@ -109,6 +125,7 @@ class KernelObjects:
             self._areas if name in AREA_COMMANDS
             else self.interfaces if name in INTERFACE_COMMANDS
             else self.pools if name in POOL_COMMANDS
+            else self.addresses if name in ADDRESS_COMMANDS
             else self
         )  # fmt: skip
         return getattr(owner, name)(*arguments)
@@ -136,6 +153,7 @@ class KernelObjects:
             self.slub.vmemmap, self.slub.page_bytes = space.vmemmap, space.page_bytes
         else:
             self.slab24 = old_slab_allocator(self._spec, self._page_alloc, page_offset=offset)
+        self.space.vmalloc_init(self._allocator)
         self._add_interfaces()
 
     def kmem_cache_create(
@@ -300,7 +318,10 @@ class KernelObjects:
     def _add_interfaces(self) -> Pools:
         """Put what is built on an allocator on the one that there is."""
         self.interfaces = InterfaceCommands(self._spec, self._allocator)
-        self.pools = Pools(self._spec, self._page_alloc, self._allocator)
+        percpu = None
+        if self.slub is not None:
+            percpu = per_cpu(self._spec, self._page_alloc, self._areas.vmalloc_, self._memory, self._boot_calls)
+        self.pools = Pools(self._spec, self._allocator, percpu)
         return self.pools
 
     def _check_frame(self, pfn: int) -> None:

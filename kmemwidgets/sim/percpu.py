@@ -1,21 +1,23 @@
 """Per-CPU memory: variables that every cpu has a copy of, cut from chunks with a unit for each cpu (mm/percpu.c).
 
-A pointer is what the kernel hands out: an offset that each cpu adds to the place of its own unit. The chunks after
-the first lie in vmalloc's space, far from it; here they follow it, each a unit behind the one before.
+A pointer is what the kernel hands out: an offset that each cpu adds to the place of its own unit of the first chunk.
+The chunks after the first lie in vmalloc's space (`vmap_percpu`), so that pointers into them are large numbers. What
+stands before them in a kernel whose symbols for it don't begin at 0 (__per_cpu_start) is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from .errors import KernelBug
-from .gfp import GFP_KERNEL
+from .gfp import FLAGS, GFP_KERNEL
 from .rules.slub import align_up
 from .slub_pages import Pages
 
 KIB = 1 << 10
+_HIGHMEM = FLAGS["__GFP_HIGHMEM"]
 #: PCPU_MIN_ALLOC_SIZE and PCPU_MIN_UNIT_SIZE: the smallest piece; the smallest unit, which is the largest piece too.
 MIN_ALLOC, MIN_UNIT = 4, 32 * KIB
 #: What is kept for modules' variables (PERCPU_MODULE_RESERVE).
@@ -48,18 +50,40 @@ class FirstChunk:
         return (self.static + self.reserved + self.dynamic) // 4096
 
 
-def first_chunk(static: int, cpus: int, *, arch: str = "x86_64", page_size: int = 4096) -> FirstChunk:
+class ChunkPlaces(Protocol):
+    """Where chunks after the first lie."""
+
+    def create(self) -> int | None:
+        """Reserve a chunk; returns the pointer to its first byte, None where there is no room or memory."""
+
+    def address(self, pointer: int, cpu: int) -> int:
+        """Return where a cpu's copy lies."""
+
+    def map(self, pointer: int, cpu: int, pfn: int) -> bool:
+        """Put a page behind a cpu's part of a chunk; False where a page table had no page."""
+
+    def unmap(self, pointer: int, cpu: int) -> None:
+        """Undo `map`."""
+
+
+def atom_of(arch: str, page_size: int = 4096) -> int:
+    """Return what the first chunk's blocks are multiples of: x86-64 maps them by large pages."""
+    return 2 << 20 if arch == "x86_64" else page_size
+
+
+def first_chunk(static: int, cpus: int | Sequence[int], *, arch: str = "x86_64", page_size: int = 4096) -> FirstChunk:
     """Lay the first chunk out (setup_per_cpu_areas, pcpu_build_alloc_info).
 
     Parameters
     ----------
     static : int
         Bytes of the image's own variables.
-    cpus : int
-        Possible ones, on one node.
+    cpus : int or sequence of int
+        Possible ones; of each node that has some.
     arch : str
     page_size : int
     """
+    groups = [cpus] if isinstance(cpus, int) else list(cpus)
     wide = arch in ("x86_64", "arm64")
     dynamic = (28 if wide else 20) * KIB
     reserved = MODULE_RESERVE
@@ -67,20 +91,20 @@ def first_chunk(static: int, cpus: int, *, arch: str = "x86_64", page_size: int 
         # Where any address will do for modules' variables, they come out of the dynamic part.
         reserved, dynamic = 0, dynamic + MODULE_RESERVE
     size = align_up(static + reserved + dynamic, page_size)
-    atom = 2 << 20 if arch == "x86_64" else page_size
+    atom = atom_of(arch, page_size)
     whole = -(-max(size, MIN_UNIT) // atom) * atom
-    best = _units_per_allocation(whole, max(size, MIN_UNIT), cpus, page_size)
+    best = _units_per_allocation(whole, max(size, MIN_UNIT), groups, page_size)
     return FirstChunk(static, reserved, size - static - reserved, whole // best)
 
 
-def _units_per_allocation(whole: int, least: int, cpus: int, page_size: int) -> int:
+def _units_per_allocation(whole: int, least: int, groups: Sequence[int], page_size: int) -> int:
     """Return how many units share a block: all that fit with no more than a third wasted (pcpu_build_alloc_info)."""
     best, fewest = 1, None
     for units in range(whole // least, 0, -1):
         if whole % units or whole // units % page_size:
             continue
-        blocks = -(-cpus // units)
-        if blocks * units - cpus > cpus // 3:
+        blocks = sum(-(-cpus // units) for cpus in groups)
+        if blocks * units - sum(groups) > sum(groups) // 3:
             continue
         if fewest is not None and blocks > fewest:
             break
@@ -155,6 +179,8 @@ class PerCpu:
     nodes : sequence of int
         Node of each cpu.
     page_size : int
+    places : ChunkPlaces or None
+        Where later chunks lie; None: each a unit behind the one before.
 
     Attributes
     ----------
@@ -165,9 +191,17 @@ class PerCpu:
     """
 
     def __init__(
-        self, first: FirstChunk, page_alloc: Pages, *, cpus: int = 1, nodes: Sequence[int] = (0,), page_size: int = 4096
+        self,
+        first: FirstChunk,
+        page_alloc: Pages,
+        *,
+        cpus: int = 1,
+        nodes: Sequence[int] = (0,),
+        page_size: int = 4096,
+        places: ChunkPlaces | None = None,
     ) -> None:
         self.first = first
+        self.places = places
         self.page_alloc = page_alloc
         self.cpus = cpus
         self.nodes = (*nodes, *[0] * cpus)[:cpus]
@@ -201,19 +235,35 @@ class PerCpu:
         size = align_up(size, MIN_ALLOC)
         if not 0 < size <= MIN_UNIT or align > self.page_size or align & (align - 1):
             raise KernelBug(f"illegal size ({size}) or align ({align}) for percpu allocation")
+        # Who may not wait takes what is there already.
+        may_grow = gfp & GFP_KERNEL == GFP_KERNEL
         for slot in range(self._slot(size), len(self.slots)):
             for number in list(self.slots[slot]):
                 offset = self.chunks[number].fit(size, align)
-                if offset >= 0:
+                if offset >= 0 and (may_grow or self._is_there(number, offset, size)):
                     return self._cut(number, offset, size, gfp)
                 if slot < FAIL_SLOT:
                     self._move(number, 0, front=True)
-        base = self.chunks[-1].base + self.chunks[-1].size
-        base = align_up(base, self.first.unit)
+        if not may_grow:
+            return 0
+        base = self._create()
+        if base is None:
+            return 0
         self.chunks.append(Chunk(base, self.first.unit))
         number = len(self.chunks) - 1
         self.slots[-1].append(number)
         return self._cut(number, self.chunks[number].fit(size, align), size, gfp)
+
+    def _is_there(self, number: int, offset: int, size: int) -> bool:
+        """Tell whether there are pages behind a piece of a chunk (pcpu_is_populated)."""
+        pages = range(offset // self.page_size, (offset + size - 1) // self.page_size + 1)
+        return not number or all(page in self.chunks[number].pages for page in pages)
+
+    def _create(self) -> int | None:
+        """Return the pointer to a new chunk's first byte (pcpu_create_chunk)."""
+        if self.places is not None:
+            return self.places.create()
+        return align_up(self.chunks[-1].base + self.chunks[-1].size, self.first.unit)
 
     def _cut(self, number: int, offset: int, size: int, gfp: int) -> int:
         chunk = self.chunks[number]
@@ -225,20 +275,29 @@ class PerCpu:
         return chunk.base + offset
 
     def _populate(self, chunk: Chunk, offset: int, size: int, gfp: int) -> bool:
-        """Put pages of every cpu behind an allocation (pcpu_populate_chunk)."""
-        for page in range(offset // self.page_size, (offset + size - 1) // self.page_size + 1):
-            if page in chunk.pages:
-                continue
-            got: list[int] = []
-            for cpu in range(self.cpus):
-                pfn = self.page_alloc.alloc_pages(gfp, 0, self.nodes[cpu], cpu)
+        """Put pages of every cpu behind an allocation (pcpu_populate_chunk): cpu by cpu, in high memory if there is."""
+        pages = range(offset // self.page_size, (offset + size - 1) // self.page_size + 1)
+        missing = [page for page in pages if page not in chunk.pages]
+        got: list[tuple[int, int, int]] = []
+        for cpu in range(self.cpus):
+            for page in missing:
+                pfn = self.page_alloc.alloc_pages(gfp | _HIGHMEM, 0, self.nodes[cpu], cpu)
                 if pfn < 0:
-                    for taken in got:
-                        self.page_alloc.free_pages(taken, 0)
-                    return False
-                got.append(pfn)
-            chunk.pages[page] = got
+                    return self._give_up(chunk, got)
+                got.append((cpu, page, pfn))
+        for cpu, page, pfn in got:
+            if self.places is not None and not self.places.map(chunk.base + page * self.page_size, cpu, pfn):
+                return self._give_up(chunk, got)
+        for page in missing:
+            chunk.pages[page] = [pfn for _cpu, number, pfn in got if number == page]
         return True
+
+    def _give_up(self, chunk: Chunk, got: Sequence[tuple[int, int, int]]) -> bool:
+        for cpu, page, pfn in got:
+            if self.places is not None:
+                self.places.unmap(chunk.base + page * self.page_size, cpu)
+            self.page_alloc.free_pages(pfn, 0)
+        return False
 
     def free(self, pointer: int) -> None:
         """Give every cpu's copy back (free_percpu).
@@ -255,6 +314,12 @@ class PerCpu:
                 self._relocate(number, before)
                 return
         raise KernelBug(f"BUG: free_percpu of {pointer:#x}, which no chunk handed out")
+
+    def address(self, pointer: int, cpu: int) -> int:
+        """Return where a cpu's copy lies (per_cpu_ptr)."""
+        if self.places is None:
+            raise ValueError("nobody said where chunks lie")
+        return self.places.address(pointer, cpu)
 
     def _relocate(self, number: int, before: int) -> None:
         """Put a chunk on the list of its largest hole: ahead where that grew, else behind (pcpu_chunk_relocate)."""

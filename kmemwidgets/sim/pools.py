@@ -6,13 +6,12 @@ from typing import Any
 
 from kmemwidgets.records import BadInput, MachineSpec, format_version
 
-from .early import PERCPU_PAGES
 from .gfp import GFP_KERNEL
-from .mempool import Mempool, ObjectAllocator
-from .percpu import PerCpu, first_chunk
+from .mempool import Mempool
+from .percpu import PerCpu
+from .percpu_data import PerCpuData
 from .rules import pick
 from .rules.interfaces import TABLE, InterfaceRules
-from .slub_pages import Pages
 
 #: The commands of this module, each a method that takes plain arguments.
 COMMANDS = frozenset(
@@ -26,28 +25,25 @@ class Pools:
     Parameters
     ----------
     spec : MachineSpec
-    page_alloc : Pages
-    allocator : ObjectAllocator
-        SLUB or SLAB.
+    allocator : Slub or Slab24
+    percpu : PerCpu or None
+        The per-CPU allocator, in kernels that have one of its own.
 
     Attributes
     ----------
     pools : dict of int to Mempool
         By number, counted from 1.
-    percpu : PerCpu
+    percpu : PerCpu or PerCpuData
+        Before there were chunks: kmalloc for each cpu.
     """
 
-    def __init__(self, spec: MachineSpec, page_alloc: Pages, allocator: ObjectAllocator) -> None:
+    def __init__(self, spec: MachineSpec, allocator: Any, percpu: PerCpu | None) -> None:
         self._spec = spec
         self._rules = pick(InterfaceRules, TABLE, spec.kernel)
         self._allocator = allocator
         self.pools: dict[int, Mempool] = {}
         self._made = 0
-        # How large the image's own variables are, only the image knows: what the early allocator takes is an estimate.
-        plan = first_chunk(0, spec.cpus, arch=spec.arch, page_size=spec.page_size)
-        static = max(PERCPU_PAGES * 4096 - plan.reserved - plan.dynamic, 0)
-        plan = first_chunk(static, spec.cpus, arch=spec.arch, page_size=spec.page_size)
-        self.percpu = PerCpu(plan, page_alloc, cpus=spec.cpus, nodes=spec.cpu_node or (0,), page_size=spec.page_size)
+        self.percpu: PerCpu | PerCpuData = percpu or PerCpuData(spec, allocator)
 
     def mempool_create(self, min_nr: int, cache: str) -> int:
         """Keep `min_nr` objects of a cache; returns the pool's number."""
@@ -75,14 +71,22 @@ class Pools:
         del self.pools[pool]
 
     def alloc_percpu(self, size: int, align: int = 8, gfp: int = GFP_KERNEL) -> int:
-        """Allocate a copy for every cpu; returns the pointer, 0 where there are no pages."""
-        self._need(self._rules.percpu_chunks, "per-CPU chunks")
+        """Allocate a copy for every cpu; returns the pointer, 0 where there is no memory."""
+        self._need(self._rules.percpu, "alloc_percpu")
         return self.percpu.alloc(size, align, gfp)
 
     def free_percpu(self, pointer: int) -> None:
         """Give every copy back; nothing for NULL."""
+        self._need(self._rules.percpu, "free_percpu")
         if pointer:
             self.percpu.free(pointer)
+
+    def per_cpu_ptr(self, pointer: int, cpu: int) -> int:
+        """Return where a cpu's copy lies."""
+        self._need(self._rules.percpu, "alloc_percpu")
+        if not 0 <= cpu < self._spec.cpus:
+            raise ValueError(f"no cpu {cpu}; there are {self._spec.cpus}")
+        return self.percpu.address(pointer, cpu)
 
     def save(self) -> tuple[Any, ...]:
         """Return the state that is not the allocator's."""

@@ -13,6 +13,7 @@ from .gfp import FLAGS, GFP_KERNEL
 from .page_tables import PageTables
 from .rules.vmalloc import MAX_POOL_PAGES, ZONE_PAGES, VmallocRules
 from .vmap_area import VmallocPages, VmapArea, VmapNode
+from .vmap_objects import VmapObjects
 from .vmap_space import FreeSpace
 
 #: Order of a huge mapping where no page tables are filled (PMD_ORDER with 4 KiB pages).
@@ -54,6 +55,8 @@ class Vmalloc:
 
     Attributes
     ----------
+    objects : VmapObjects or None
+        What areas take from the slab allocator. None: nothing, as where there is none.
     busy : dict of int to VmapArea
         By start.
     lazy_pages : int
@@ -95,7 +98,8 @@ class Vmalloc:
         self.numa = numa
         self.free = FreeSpace(1, _TOP)
         self.busy: dict[int, VmapArea] = {}
-        self.nodes = [VmapNode() for _ in range(rules.vmap_nodes(cpus))]
+        self.objects: VmapObjects | None = None
+        self.nodes = [VmapNode() for _ in range(rules.vmap_nodes(cpus, word))]
         self.lazy_pages = 0
         self.stacks: list[list[int]] = [[0] * CACHED_STACKS for _ in range(cpus)]
         self.dmesg: list[str] = []
@@ -103,7 +107,13 @@ class Vmalloc:
     # --- addresses ------------------------------------------------------------------------------
 
     def alloc_vmap_area(
-        self, size: int, align: int = 1, vstart: int | None = None, vend: int | None = None, cpu: int = 0
+        self,
+        size: int,
+        align: int = 1,
+        vstart: int | None = None,
+        vend: int | None = None,
+        cpu: int = 0,
+        gfp: int = GFP_KERNEL,
     ) -> tuple[int, int]:
         """Reserve addresses (alloc_vmap_area).
 
@@ -113,7 +123,7 @@ class Vmalloc:
             Bytes; the guard page is part of `size`.
         vstart, vend : int, optional
             Bounds; vmalloc's own if not given.
-        cpu : int
+        cpu, gfp : int
 
         Returns
         -------
@@ -128,16 +138,34 @@ class Vmalloc:
             pooled = self._from_pool(self.nodes[node], size, align)
             if pooled >= 0:
                 return pooled, node
-        address = self._search(size, align, low, high)
+        area = self.objects.new_area(gfp, cpu) if self.objects else -1
+        if not area:
+            return -1, node
+        address = self._search(size, align, low, high, cpu, gfp)
         if address < 0:
             self.purge()
-            address = self._search(size, align, low, high)
-        if address >= 0:
-            self.free.take(address, address + size)
+            address = self._search(size, align, low, high, cpu, gfp)
+        if self.objects and address >= 0:
+            self.objects.enter(address, area)
+        elif self.objects:
+            self.objects.free_area(area, cpu)
         return address, node
 
-    def _search(self, size: int, align: int, low: int, high: int) -> int:
-        return self.free.find(size, align, low, high, self.rules.search_length(size, align, self.page_size))
+    def _search(self, size: int, align: int, low: int, high: int, cpu: int, gfp: int) -> int:
+        """Find a hole, and cut the area out of it; -1 where there is none, or no memory for what is left of it."""
+        if self.objects:
+            self.objects.preload(gfp, cpu)
+        length = self.rules.search_length(size, align, self.page_size)
+        address = self.free.find(size, align, low, high, length)
+        return address if address >= 0 and self.claim(address, address + size, cpu) else -1
+
+    def claim(self, start: int, end: int, cpu: int = 0) -> bool:
+        """Cut addresses out of the free range that holds them; False where there is no memory for what is left."""
+        hole = self.free.take(start, end)
+        if self.objects and not self.objects.clip(hole, start, end, cpu):
+            self.free.give(start, end)
+            return False
+        return True
 
     def _from_pool(self, node: VmapNode, size: int, align: int) -> int:
         """Take a ready area of just this size; one that is aligned otherwise goes to the end (node_pool_del_va)."""
@@ -154,7 +182,7 @@ class Vmalloc:
         """Give addresses back: lazily, where the kernel is lazy (free_vmap_area_noflush)."""
         limit = self.rules.lazy_max_pages(self.cpus, self.page_size)
         if not limit:
-            self.free.give(start, end)
+            self._give(start, end)
             return
         owner = self.nodes[node] if node >= 0 else self.nodes[self._node_of(start)]
         owner.freed.append((start, end, node >= 0))
@@ -175,21 +203,26 @@ class Vmalloc:
                 if pooled and pages <= MAX_POOL_PAGES:
                     node.pools.setdefault(pages, []).append((start, end))
                 else:
-                    self.free.give(start, end)
+                    self._give(start, end)
         self.lazy_pages = 0
+
+    def _give(self, start: int, end: int) -> None:
+        before, after = self.free.give(start, end)
+        if self.objects:
+            self.objects.merge(start, end, before=before, after=after)
 
     def _decay(self, node: VmapNode) -> None:
         """Let a quarter of each pool go (decay_va_pool_node)."""
         for pool in node.pools.values():
             for _ in range(len(pool) // 4):
                 start, end = pool.pop(0)
-                self.free.give(start, end)
+                self._give(start, end)
 
     # --- areas ----------------------------------------------------------------------------------
 
     def get_vm_area(
         self, size: int, flags: Sequence[str], *, align: int = 1, caller: str = "", guard: bool = True,
-        bounds: tuple[int, int] | None = None, phys: int | None = None, cpu: int = 0,
+        bounds: tuple[int, int] | None = None, phys: int | None = None, cpu: int = 0, gfp: int = GFP_KERNEL,
     ) -> int:  # fmt: skip
         """Reserve an area and enter it (__get_vm_area_node); returns its start, 0 where there is no room."""
         if size <= 0:
@@ -198,10 +231,17 @@ class Vmalloc:
         size = -(-size // self.page_size) * self.page_size
         if guard or self.rules.guard_always:
             size += self.page_size
-        start, node = self.alloc_vmap_area(size, align, low, high, cpu)
-        if start < 0:
-            self.dmesg.append(f"vmap allocation for size {size} failed: use vmalloc=<size> to increase size")
+        struct = self.objects.new_struct(gfp, cpu) if self.objects else -1
+        if not struct:
             return 0
+        start, node = self.alloc_vmap_area(size, align, low, high, cpu, gfp)
+        if start < 0:
+            if self.objects:
+                self.objects.slabs.kfree(struct, cpu)
+            self.dmesg += [line.format(size=size, start=low, end=high) for line in self.rules.no_room]
+            return 0
+        if self.objects:
+            self.objects.structs[start] = struct
         row = VmallocArea(start, start + size, size, caller, phys=phys, flags=tuple(flags))
         self.busy[start] = VmapArea(row, node)
         return start
@@ -245,7 +285,7 @@ class Vmalloc:
             block = self.page_size << order
             start = self.get_vm_area(
                 -(-size // block) * block, ("vmalloc",), align=max(align, block if order else 1), caller=caller,
-                bounds=bounds, cpu=cpu,
+                bounds=bounds, cpu=cpu, gfp=gfp,
             )  # fmt: skip
             if start and self._fill(start, -(-size // block), order, gfp, cpu):
                 return start
@@ -265,11 +305,13 @@ class Vmalloc:
         """Give an area its pages, and its array of page pointers a place (__vmalloc_area_node)."""
         area = self.busy[start]
         pages = blocks << order
-        array = 0
-        if pages * self.word > self.page_size:
-            array = self.vmalloc(pages * self.word, caller=area.row.caller, cpu=cpu)
-            if not array:
-                return False
+        array, size = 0, pages * self.word if self.rules.page_array else 0
+        if size > self.page_size:
+            array = self.vmalloc(size, caller=area.row.caller, cpu=cpu)
+        elif size and self.objects and not self.objects.new_array(start, size, gfp, cpu):
+            return False
+        if size > self.page_size and not array:
+            return False
         flags = ("vmalloc", "vpages") if array else ("vmalloc",)
         pfns: list[int] = []
         if self.page_alloc is not None:
@@ -343,6 +385,8 @@ class Vmalloc:
                 self.page_alloc.free_pages(pfn, area.order, cpu)
         if area.array:
             self._drop(area.array, cpu)
+        if self.objects:
+            self.objects.drop(start, cpu)
 
     def vmap(self, pfns: Sequence[int], caller: str = "vmap", cpu: int = 0) -> int:
         """Map pages that somebody else owns beside each other (vmap); returns the start, 0 where there is no room."""
@@ -361,7 +405,8 @@ class Vmalloc:
             return 0
         first = phys & -self.page_size
         length = -(-(phys + size) // self.page_size) * self.page_size - first
-        order = max(self.page_size.bit_length() - 1, min((length - 1).bit_length(), self.ioremap_max_order))
+        order = self.rules.ioremap_order(length)
+        order = max(self.page_size.bit_length() - 1, min(order, self.ioremap_max_order))
         start = self.get_vm_area(length, ("ioremap",), align=1 << order, caller=caller, phys=first, cpu=cpu)
         tables = self.page_tables
         if start and tables and not tables.map_range(
@@ -460,11 +505,15 @@ class Vmalloc:
         nodes = tuple((tuple(n.freed), tuple((k, tuple(v)) for k, v in n.pools.items())) for n in self.nodes)
         stacks = tuple(map(tuple, self.stacks))
         tables = self.page_tables.save() if self.page_tables else None
-        return (self.free.save(), tuple(self.busy.items()), nodes, self.lazy_pages, stacks, tuple(self.dmesg), tables)
+        objects = self.objects.save() if self.objects else None
+        busy = tuple(self.busy.items())
+        return (self.free.save(), busy, nodes, self.lazy_pages, stacks, tuple(self.dmesg), tables, objects)
 
     def load(self, saved: tuple[Any, ...]) -> None:
         """Go back to what `save` returned."""
-        free, busy, nodes, self.lazy_pages, stacks, dmesg, tables = saved
+        free, busy, nodes, self.lazy_pages, stacks, dmesg, tables, objects = saved
+        if self.objects:
+            self.objects.load(objects)
         if self.page_tables:
             self.page_tables.load(tables)
         self.free.load(free)

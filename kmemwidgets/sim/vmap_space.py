@@ -85,8 +85,8 @@ class FreeSpace:
                         return address
         return -1
 
-    def take(self, start: int, end: int) -> None:
-        """Cut an area out of the range that holds it (classify_va_fit_type, adjust_va_to_fit_type)."""
+    def take(self, start: int, end: int) -> tuple[int, int]:
+        """Cut an area out of the range that holds it, and return that (classify_va_fit_type, va_clip)."""
         number = self._chunk_of(start)
         chunk = self.chunks[number]
         at = bisect_right(chunk, start, key=lambda entry: entry[0]) - 1
@@ -98,6 +98,7 @@ class FreeSpace:
             rest.append([end, high])
         chunk[at : at + 1] = rest
         self._measure(number)
+        return low, high
 
     def claim(self, start: int, end: int) -> None:
         """Cut out all that is free of a range, be it in pieces."""
@@ -105,11 +106,17 @@ class FreeSpace:
             if low < end and start < high:
                 self.take(max(low, start), min(high, end))
 
-    def give(self, start: int, end: int) -> None:
-        """Make a range free, joined with its neighbours (merge_or_add_vmap_area)."""
+    def give(self, start: int, end: int) -> tuple[int | None, bool]:
+        """Make a range free, joined with its neighbours (merge_or_add_vmap_area).
+
+        Returns
+        -------
+        tuple of (int or None, bool)
+            Start of the neighbour below that it was joined with, and whether there was one above.
+        """
         if not self.chunks:
             self.chunks, self.largest = [[[start, end]]], [end - start]
-            return
+            return None, False
         number = self._chunk_of(start)
         chunk = self.chunks[number]
         at = bisect_right(chunk, start, key=lambda entry: entry[0])
@@ -117,13 +124,15 @@ class FreeSpace:
         before = chunk[at - 1] if at else None
         if (before and before[1] > start) or (after and after[0] < end):
             raise ValueError(f"{start:#x}-{end:#x} is free already")
-        if before and before[1] == start:
+        joined = before[0] if before and before[1] == start else None
+        if before and joined is not None:
             before[1] = end
         else:
             before = [start, end]
             chunk.insert(at, before)
             at += 1
-        if after and after[0] == end:
+        above = after is not None and after[0] == end
+        if after and above:
             before[1] = after[1]
             if at < len(chunk):
                 del chunk[at]
@@ -131,6 +140,7 @@ class FreeSpace:
                 del self.chunks[number + 1][0]
                 self._measure(number + 1)
         self._measure(number)
+        return joined, above
 
     def save(self) -> tuple[tuple[int, int], ...]:
         """Return all ranges."""

@@ -43,6 +43,7 @@ class Panel:
 
 
 HELP = ("help", "?", "js: !root.querySelector('.kmem-help').hidden", "True")
+FOLLOWED = "js: root.querySelector('.kmem-boot-picked')?.dataset.piece === '{}'"
 FIELD = "js: document.activeElement.tagName === 'INPUT'"
 #: The block of the fourth area of vmalloc.
 FOURTH = "root.querySelectorAll('.kmem-vmalloc-block.kmem-vmalloc-vmalloc')[3]"
@@ -62,6 +63,7 @@ PANELS = {
         ("back", "Backspace", "int(a.window[1], 16) == 1 << 62", "True"),
         ("whole", "Home", "int(a.window[1], 16) == 1 << 64", "True"),
         ("find", "/", FIELD, "True"),
+        ("translate", "t", "js: document.activeElement === root.querySelector('[data-field=physical]')", "True"),
         HELP,
     )),
     "kmalloc": Panel(KmallocPanel, ".kmem-kmalloc-stage", (
@@ -110,6 +112,9 @@ PANELS = {
         ("previous_change", "PageUp", "bool(b.steps[b.step - 1].calls)", "True"),
         ("first", "Home", "b.step", "0"),
         ("next_change", "PageDown", "bool(b.step and b.steps[b.step - 1].calls)", "True"),
+        ("next_piece", "]", FOLLOWED.format(0), "True"),
+        ("next_piece", "]", FOLLOWED.format(1), "True"),
+        ("previous_piece", "[", FOLLOWED.format(0), "True"),
         HELP,
     )),
     "high": Panel(HighmemPanel, ".kmem-high-stage", (

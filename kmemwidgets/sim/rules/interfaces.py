@@ -17,6 +17,12 @@ class InterfaceRules:
         percpu: alloc_percpu, of whatever make.
     kmalloc_most : str
         What kmalloc gives at most.
+    kvmalloc_most : int
+        Bytes that kvmalloc gives at most; 0 for no bound of its own.
+    kvmalloc_any_wait : bool
+        Whether kvmalloc turns to vmalloc for whoever may wait; else only for what GFP_KERNEL allows.
+    kvmalloc_huge : bool
+        Whether kvmalloc lets vmalloc take huge pages.
     percpu_chunks : bool
         Whether per-CPU memory comes from chunks; before that kmalloc gave each cpu's copy.
     """
@@ -32,6 +38,9 @@ class InterfaceRules:
     kfree_rcu: bool
     sheaves: bool
     kmalloc_most: str
+    kvmalloc_most: int
+    kvmalloc_any_wait: bool
+    kvmalloc_huge: bool
     percpu_chunks: bool
 
 
@@ -66,6 +75,17 @@ TABLE: tuple[Rule, ...] = (
          ("source",)),
     Rule("kmalloc_most", (5, 6), "the largest order", "kmalloc takes whole pages for what no cache holds.",
          "include/linux/slab.h, KMALLOC_MAX_SIZE", ("source",)),
+    Rule("kvmalloc_most", _OLD, 0, "kvmalloc has no bound of its own.", "mm/util.c, kvmalloc_node", ("source",)),
+    Rule("kvmalloc_most", (5, 15), (1 << 31) - 1, "kvmalloc warns of more than INT_MAX bytes, and gives nothing.",
+         "mm/util.c, kvmalloc_node", ("source",)),
+    Rule("kvmalloc_any_wait", _OLD, False, "kvmalloc turns to vmalloc only for what GFP_KERNEL allows.",
+         "mm/util.c, kvmalloc_node", ("source",)),
+    Rule("kvmalloc_any_wait", (5, 18), True, "kvmalloc turns to vmalloc for everybody who may wait.",
+         "mm/util.c, kvmalloc_node", ("source",)),
+    Rule("kvmalloc_huge", _OLD, False, "kvmalloc takes single pages from vmalloc.", "mm/util.c, kvmalloc_node",
+         ("source",)),
+    Rule("kvmalloc_huge", (5, 18), True, "kvmalloc lets vmalloc take huge pages.", "mm/util.c, kvmalloc_node",
+         ("source",)),
     Rule("percpu_chunks", _OLD, False, "kmalloc gives each cpu's copy.", "mm/slab.c, __alloc_percpu", ("source",)),
     Rule("percpu_chunks", (5, 6), True, "Copies lie at the same offset of every cpu's unit of a chunk.",
          "mm/percpu.c, pcpu_alloc", ("source",)),

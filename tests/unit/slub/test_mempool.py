@@ -63,7 +63,7 @@ def test_which_to_use(size: int, needs: dict[str, int], name: str) -> None:
 
 
 def test_promises_agree_with_each_other() -> None:
-    assert len({interface.name for interface in INTERFACES}) == len(INTERFACES) == 10
+    assert len({interface.name for interface in INTERFACES}) == len(INTERFACES) == 11
     assert [interface.name for interface in INTERFACES if not interface.may_fail] == ["mempool_alloc"]
     assert not next(i for i in INTERFACES if i.name == "kvmalloc").contiguous
     with pytest.raises(ValueError, match="0 bytes"):
