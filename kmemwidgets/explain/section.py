@@ -24,6 +24,10 @@ class AtLeast(int):
     """A figure that the kernel raises, and lowers again to this, while it runs: when it was recorded decides."""
 
 
+class OnceUsed(AtLeast):
+    """Such a figure, and 0 until something is used for the first time; nothing in a recording says when that was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """One section.
@@ -87,7 +91,7 @@ class Result:
 def agrees(predicted: Value, recorded: Value) -> bool:
     """Tell whether a prediction came true."""
     if isinstance(predicted, AtLeast) and isinstance(recorded, int):
-        return recorded >= predicted
+        return recorded >= predicted or (isinstance(predicted, OnceUsed) and recorded == 0)
     return predicted == recorded
 
 

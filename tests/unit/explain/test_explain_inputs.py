@@ -161,7 +161,11 @@ def test_tuned_lists_are_empty_until_used() -> None:
     assert figures["node 0 zone DMA cpu 0 high"] == 0
     assert figures["node 0 zone DMA cpu 0 high_min"] > 0  # type: ignore[operator]
     assert figures["node 0 zone DMA32 cpu 0 high"] == figures["node 0 zone DMA32 cpu 0 high_min"]
-    assert figures["node 0 zone DMA32 cpu 1 high"] == 0
+    # The worker that unpacked the initrd may have run on either cpu.
+    high = figures["node 0 zone DMA32 cpu 0 high"]
+    assert not agrees(high, 0)
+    assert all(agrees(figures["node 0 zone DMA32 cpu 1 high"], seen) for seen in (0, high))
+    assert not agrees(figures["node 0 zone DMA cpu 1 high"], figures["node 0 zone DMA cpu 1 high_min"])
     assert figures["node 0 zone Normal cpu 1 high"] == figures["node 0 zone Normal cpu 1 high_min"]
 
 

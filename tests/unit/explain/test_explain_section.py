@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kmemwidgets.explain.section import AtLeast, agrees, compare
+from kmemwidgets.explain.section import AtLeast, OnceUsed, agrees, compare
 
 
 def test_a_figure_that_the_kernel_raises_is_held_against_its_least_value() -> None:
@@ -10,6 +10,10 @@ def test_a_figure_that_the_kernel_raises_is_held_against_its_least_value() -> No
     assert agrees(AtLeast(6986), 6986)
     assert not agrees(AtLeast(6986), 6985)
     assert not agrees(6986, 7112)
+    assert not agrees(AtLeast(6986), 0)
+    assert agrees(OnceUsed(6986), 0)
+    assert agrees(OnceUsed(6986), 7112)
+    assert not agrees(OnceUsed(6986), 6985)
 
 
 def test_misses_are_what_was_predicted_otherwise_or_not_at_all() -> None:
