@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kmemwidgets.records import MachineSpec
 
-from .errors import KernelBug
+from . import slub_words
 from .gfp import FLAGS, GFP_KERNEL
 from .rules.kmalloc import KmallocRules
 from .rules.slub import get_order
@@ -171,11 +171,24 @@ class Kmalloc:
         if slab is not None:
             self.slub.kmem_cache_free(slab.cache, address, cpu)
             return
-        order = self.large.get(address)
-        if order is None:
-            raise self.slub.no_slab(address) or KernelBug(self.rules.free_words.format(pointer=address))
-        self.slub.page_alloc.free_pages((address - self.slub.page_offset) // self.page_size, order, cpu)
-        del self.large[address]
+        block = self.large_block(address)
+        if not block:
+            raise self.slub.no_slab(address) or slub_words.bad_kfree(self, address, cpu)
+        pfn = (block - self.slub.page_offset) // self.page_size
+        self.slub.page_alloc.free_pages(pfn, self.large[block], cpu)
+        del self.large[block]
+
+    def large_block(self, address: int) -> int:
+        """Return where the large block begins that an address lies in, 0 where there is none.
+
+        A pointer into one serves the kernel as well as one to its beginning (virt_to_head_page, virt_to_folio).
+        """
+        offset = self.slub.page_offset
+        for order in range(self.slub.tunables.highest_order + 1):
+            block = offset + (address - offset & -(self.page_size << order))
+            if self.large.get(block) == order:
+                return block
+        return 0
 
     def ksize(self, address: int) -> int:
         """Return how many bytes may be used behind a pointer (__ksize).
@@ -190,9 +203,10 @@ class Kmalloc:
         slab = self.slub.slabs.get(address >> self.slub.page_shift)
         if slab is not None:
             return slab.cache.object_size
-        if address in self.large:
-            return self.page_size << self.large[address]
-        raise KernelBug(f"WARNING: at mm/slab_common.c __ksize: {address:#018x} is not kmalloc's")
+        block = self.large_block(address)
+        if block and (block == address or slub_words.words_of(self.slub).ksize_takes_tails):
+            return self.page_size << self.large[block]
+        raise slub_words.bad_ksize(self, address)
 
     def krealloc(self, address: int, size: int, gfp: int = GFP_KERNEL, cpu: int = 0) -> int:
         """Make what a pointer points to larger; it moves only where it must (krealloc)."""

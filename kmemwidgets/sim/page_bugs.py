@@ -40,6 +40,10 @@ class PageBugs:
     pointer_digits: int = 16
     zones: tuple[tuple[int, int], ...] = ()
 
+    def dump(self, pfn: int, count: int, *, flags: tuple[str, ...] = (), order: int = 0, zone: int = 0) -> str:
+        """Show a page (dump_page); what is said of it, `bad_page` explains."""
+        return self.bad_page("{dump}", pfn, count, flags=flags, order=order, zone=zone)
+
     def bad_page(
         self, text: str, pfn: int, count: int, *, flags: tuple[str, ...] = (), order: int = 0, zone: int = 0
     ) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import slub_rcu
+from . import slub_rcu, slub_words
 from .errors import KernelBug
 from .rules.slub import get_order
 from .slab_cache import KmemCache
@@ -130,7 +130,7 @@ def destroy(slub: Slub, cache: KmemCache) -> None:
             cache.aliases.pop()
         return
     if objects_held(slub, cache):
-        raise KernelBug(slub.rules.destroy_words.format(name=cache.name))
+        raise slub_words.objects_left(slub, cache)
     slub_rcu.barrier(slub)
     slub.kmem_cache_shrink(cache)
     slub.slab_caches.remove(cache)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kmemwidgets.records import SlabCacheInfo, Version
 
-from . import slab_create, slub_bulk, slub_debug, slub_sheaves
+from . import slab_create, slub_bulk, slub_debug, slub_sheaves, slub_words
 from .errors import KernelBug
 from .events import EventLog
 from .gfp import FLAGS, GFP_KERNEL
@@ -319,15 +319,14 @@ class Slub:
             self._refuse(cache, slab, address)
         freelist = c.freelist
         if freelist and freelist[-1] == address and self.hardened:
-            raise KernelBug(f"kernel BUG at mm/slub.c: object == fp in set_freepointer, {cache.name} {address:#x}")
+            raise slub_words.freed_twice(cache, address)
         freelist.append(address)
 
     def _free_watched(self, cache: KmemCache, slab: Slab | None, address: int, cpu: int) -> None:
         if slab is None:
-            raise self.no_slab(address) or KernelBug("virt_to_cache: Object is not a Slab page!")
+            raise self.no_slab(address) or slub_words.no_slab_page(self, cpu)
         if slab.cache is not cache:
-            # cache_from_obj: a warning, and the object goes where it belongs.
-            self.warn(f"cache_from_obj: Wrong slab cache. {cache.name} but object is from {slab.cache.name}")
+            slub_words.wrong_cache(self, cache, slab, address, cpu)
             cache = slab.cache
         if cache.debug:
             slub_debug.free(self, cache, slab, address, cpu)
@@ -336,7 +335,7 @@ class Slub:
                 self._refuse(cache, slab, address)
             head = cache.cpus[cpu].freelist if slab is cache.cpus[cpu].slab else slab.freelist
             if self.hardened and head and head[-1] == address:
-                raise KernelBug(f"kernel BUG at mm/slub.c: object == fp in set_freepointer, {cache.name} {address:#x}")
+                raise slub_words.freed_twice(cache, address)
             slub_debug.note_free(self, slab, address)
             if cache.sheaf_capacity and slab.nid == self.cpu_node[cpu]:
                 slub_sheaves.free(self, cache, address, cpu)

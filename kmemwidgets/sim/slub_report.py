@@ -5,12 +5,16 @@ Of what follows a report in the kernel the registers and the call trace are left
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from .page_flags import FlagsLayout, flags_text, flags_word
 from .rules import pick
-from .rules.page_flags import TABLE, PageFlagRules
+from .rules.page_flags import TABLE as FLAGS_TABLE
+from .rules.page_flags import PageFlagRules
+from .rules.slub_words import TABLE, SlubWords
 from .slab_cache import KmemCache, Slab
-from .slub_bytes import bytes_of, stored_link
+from .slub_bytes import bytes_of, chain_of, stored_link
 
 if TYPE_CHECKING:
     from .slub import Slub
@@ -110,35 +114,87 @@ def bytes_err(slub: Slub, slab: Slab, address: int, what: str, wrong: range, val
     slab_fix(slub, slab.cache, f"Restoring {said}0x{wrong[0]:016x}-0x{wrong[-1]:016x}=0x{value:x}")
 
 
-def _print_slab(slub: Slub, slab: Slab) -> None:
-    head = slab.freelist[-1] if slab.freelist else 0
+def lines_of(slub: Slub, write: Callable[[], None]) -> list[str]:
+    """Return what a report writes, without having written it."""
+    kept = slub.dmesg, slub.tainted
+    slub.dmesg = []
+    try:
+        write()
+        return slub.dmesg
+    finally:
+        slub.dmesg, slub.tainted = kept
+
+
+def remaining(slub: Slub, cache: KmemCache, words: SlubWords) -> None:
+    """Report the slabs that keep a cache from going, but full ones, which no list has (list_slab_objects)."""
+    for slab, held in _partly_held(slub, cache):
+        slab_bug(slub, cache, words.remaining.format(name=cache.name))
+        if not words.remaining_first:
+            _print_slab(slub, slab, held)
+            _finish(slub, "slab_err")
+        for address in held:
+            slub.warn(f"{slub.rules.report_prefix}Object 0x{address:016x} @offset={address - slab.base}")
+            print_tracking(slub, slab, address)
+        if words.remaining_first:
+            _print_slab(slub, slab, held)
+            _finish(slub, "__slab_err")
+
+
+def _partly_held(slub: Slub, cache: KmemCache) -> Iterator[tuple[Slab, list[int]]]:
+    """Return the slabs that would be on a node's partial list once all cpus gave theirs up, with what somebody has."""
+    resting = {each for c in cache.cpus for each in (*c.sheaf, *(c.spare or ()), *(c.rcu_free or ()))}
+    resting |= {each for node in cache.nodes.values() for sheaf in node.full_sheaves for each in sheaf}
+    for page, slab in slub.slabs.items():
+        if slab.cache is not cache or slab.base >> slub.page_shift != page:
+            continue
+        free = {*chain_of(slab), *slab.freelist} | resting
+        held = [address for address in slab.object_addresses() if address not in free]
+        if held and len(held) < slab.objects:
+            yield slab, held
+
+
+def _print_slab(slub: Slub, slab: Slab, held: list[int] | None = None) -> None:
+    """Print a slab (print_slab_info); `held` are the objects in use, where its own count is not up to date."""
+    used = slab.inuse if held is None else len(held)
+    free = [*slab.freelist, *chain_of(slab)]
+    head = free[-1] if free else 0
     page = slub.vmemmap + slab.pfn * slub.page_bytes if slub.vmemmap else slab.base
     slub.warn(
-        f"{slub.rules.report_prefix}Slab 0x{page:016x} objects={slab.objects} used={slab.inuse}"
+        f"{slub.rules.report_prefix}Slab 0x{page:016x} objects={slab.objects} used={used}"
         f" fp=0x{head:016x} flags={_page_flags(slub, slab)}"
     )
 
 
 def _page_flags(slub: Slub, slab: Slab) -> str:
-    """Write a slab's page flags; of what stands above them, the node and the zone, names only."""
-    names = pick(PageFlagRules, TABLE, slub.version).names
-    have = [name for name in ("slab", "head") if name in names and (name == "slab" or slab.order)]
-    word = sum(1 << names.index(name) for name in have)
+    """Write a slab's page flags, with what stands above them: node, zone and last cpu."""
+    known = pick(PageFlagRules, FLAGS_TABLE, slub.version).names
+    have = [name for name in ("slab", "head") if name in known and (name == "slab" or slab.order)]
+    memmap = getattr(slub.page_alloc, "memmap", None)
+    zone_of = getattr(slub.page_alloc, "zone_of", None)
+    layout = memmap.bugs.layout if memmap is not None else FlagsLayout(zone=0)
+    zone = zone_of(slab.pfn).zone.index if zone_of is not None else 0
+    word = flags_word(layout, have, slab.nid, zone, slub.version)
     if not slub.rules.flags_by_name:
         return f"0x{word:04x}"
-    zone_of = getattr(slub.page_alloc, "zone_of", None)
-    zone = [f"zone={zone_of(slab.pfn).zone.index}"] if zone_of is not None else []
-    return f"0x{word:x}({'|'.join([*have, f'node={slab.nid}', *zone])})"
+    return f"0x{word:x}({flags_text(layout, have, slab.nid, zone, slub.version)})"
+
+
+def print_tracking(slub: Slub, slab: Slab, address: int) -> None:
+    """Print who took an object and who gave it back (print_tracking); a stack is as deep as who called is known."""
+    if "store_user" not in slab.cache.flags:
+        return
+    words = pick(SlubWords, TABLE, slub.version)
+    for word, track in zip(("Allocated", "Freed"), slub.tracks.get(address, (None, None)), strict=True):
+        if track is not None:
+            age = slub.requests - track[1]
+            slub.warn(f"{slub.rules.report_prefix}{word} in {track[0]} age={age} cpu={track[2]} pid={track[3]}")
+            slub.warn(f"{words.stack_line}{track[0]}")
 
 
 def _print_trailer(slub: Slub, slab: Slab, address: int) -> None:
     """Print who had the object, and its bytes (print_trailer)."""
     cache, layout = slab.cache, slab.cache.layout
-    if "store_user" in cache.flags:
-        for word, track in zip(("Allocated", "Freed"), slub.tracks.get(address, (None, None)), strict=True):
-            if track is not None:
-                age = slub.requests - track[1]
-                slub.warn(f"{slub.rules.report_prefix}{word} in {track[0]} age={age} cpu={track[2]} pid={track[3]}")
+    print_tracking(slub, slab, address)
     _print_slab(slub, slab)
     slub.warn(
         f"{slub.rules.report_prefix}Object 0x{address:016x} @offset={address - slab.base}"

@@ -29,7 +29,9 @@ class KmallocRules:
     odd_sizes_first : bool
         Whether the caches of 96 and 192 bytes are made before the powers of two.
     free_words : str
-        What is said of kfree of what is neither an object nor large.
+        What is said of kfree of what is neither an object nor large; ``{dump}`` shows the page.
+    knows_large : bool
+        Whether kmalloc's large blocks are told from others of several pages.
     refuses : str
         The function that warns of sizes above KMALLOC_MAX_SIZE.
     """
@@ -42,9 +44,12 @@ class KmallocRules:
     max_cache_pages: int
     odd_sizes_first: bool
     free_words: str
+    knows_large: bool
     refuses: str
 
 
+_CUT = "------------[ cut here ]------------"
+_WARNS = f"{_CUT}\nWARNING: CPU: {{{{cpu}}}} PID: 0 at {{}} free_large_kmalloc\nobject pointer: 0x{{{{pointer:016x}}}}"
 _DMA_MINALIGN = {"arm64": 128, "arm": 64}
 
 
@@ -112,17 +117,40 @@ TABLE: tuple[Rule, ...] = (
         "mm/slab_common.c, create_kmalloc_caches", ("recording:6.12",),
     ),
     Rule(
-        "free_words", (5, 6), "kernel BUG at mm/slub.c! kfree: the page of {pointer:#x} is not compound",
-        "Kfree of a page that is no kmalloc's stops.", "mm/slub.c, kfree", ("source",),
+        "free_words", (5, 6), f"{_CUT}\nkernel BUG at mm/slub.c! (!PageCompound(page) in kfree, 0x{{pointer:016x}})",
+        "Kfree of a single page stops.", "mm/slub.c, kfree", ("source",),
     ),
     Rule(
-        "free_words", (5, 13), "WARNING: at mm/slab_common.c free_large_kmalloc: object pointer: 0x{pointer:016x}",
-        "Kfree of a page that is no kmalloc's warns.", "mm/slab_common.c, free_large_kmalloc", ("source",),
+        "free_words", (5, 13),
+        f"{{dump}}\npage dumped because: VM_BUG_ON_PAGE(!PageCompound(page))\n{_CUT}\nkernel BUG at mm/slub.c!",
+        "Kfree of a single page stops a kernel with CONFIG_DEBUG_VM; another frees it.",
+        "mm/slub.c, free_nonslab_page", ("source",),
+    ),
+    Rule(
+        "free_words", (5, 17), _WARNS.format("mm/slub.c"), "Kfree of a single page warns.",
+        "mm/slub.c, free_large_kmalloc", ("source",),
+    ),
+    Rule(
+        "free_words", (6, 1), _WARNS.format("mm/slab_common.c"), "Kfree of a single page warns.",
+        "mm/slab_common.c, free_large_kmalloc", ("source",),
+    ),
+    Rule(
+        "free_words", (6, 8), _WARNS.format("mm/slub.c"), "Kfree of a single page warns.",
+        "mm/slub.c, free_large_kmalloc", ("source",),
     ),
     Rule(
         "free_words", (6, 15),
-        "WARNING: at mm/slub.c free_large_kmalloc: page dumped because: Not a kmalloc allocation",
+        f"{_CUT}\nWARNING: CPU: {{cpu}} PID: 0 at mm/slub.c free_large_kmalloc\n{{dump}}\n"
+        "page dumped because: Not a kmalloc allocation",
         "Kfree of a page that is no kmalloc's warns, and leaves the page alone.",
+        "mm/slub.c, free_large_kmalloc", ("source",),
+    ),
+    Rule(
+        "knows_large", (5, 6), False, "A block of several pages is taken for kmalloc's.",
+        "mm/slub.c, kfree", ("source",),
+    ),
+    Rule(
+        "knows_large", (6, 15), True, "Pages of large requests have a type of their own (PGTY_large_kmalloc).",
         "mm/slub.c, free_large_kmalloc", ("source",),
     ),
     Rule(

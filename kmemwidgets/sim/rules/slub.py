@@ -345,7 +345,7 @@ TABLE: tuple[Rule, ...] = (
     Rule("warns_of_damage", (5, 6), False, "The first damage of an object ends the check.", "mm/slub.c, check_object",
          ("source",)),
     Rule("warns_of_damage", (6, 15), True, "All damage of an object is told before it is repaired, with a warning.",
-         "mm/slub.c, check_object", ("source",)),
+         "mm/slub.c, check_object", ("source",), ((6, 12, 94),)),
     Rule("kmalloc_red_zone", (5, 6), False, "All of kmalloc's object may be written.", "mm/slub.c, init_object",
          ("source",)),
     Rule("kmalloc_red_zone", (6, 2), True, "What kmalloc gives beyond what it was asked for is a red zone.",

@@ -84,7 +84,7 @@ def test_a_wrong_pointer(kernel: tuple[int, ...], words: str) -> None:
     address = slub.kmalloc(10000)
     before = save(slub)
     with pytest.raises(KernelBug, match=words):
-        slub.kfree(address + 4096)
+        slub.kfree(address + 4 * 4096)
     with pytest.raises(KernelBug, match="BUG: unable to handle page fault for address: "):
         slub.kfree(0xDEADBEEF)
     with pytest.raises(KernelBug):

@@ -326,7 +326,7 @@ def test_where_a_slabs_struct_lies_and_what_its_page_is() -> None:
     slub.kmem_cache_free(cache, address)
     (line,) = [line for line in slub.dmesg if line.startswith("Slab ")]
     assert line.startswith(f"Slab 0x{0xFFFFEA0000000000 + 64 * slab.pfn:016x} objects=")
-    assert line.endswith(" flags=0x10200(slab|head|node=0)")
+    assert line.endswith(" flags=0x10200(slab|head)")
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_what_is_said_of_caches(kernel: tuple[int, ...], made: str, left: str) -
     cache = slub.kmem_cache_create("things", 64, flags={"no_merge"})
     slub.kmem_cache_alloc(cache)
     before = save(slub)
-    with pytest.raises(KernelBug, match=rf"kmem_cache_destroy things: Slab cache {left}$"):
+    with pytest.raises(KernelBug, match=rf"kmem_cache_destroy things: Slab cache {left}(\nWARNING: .*)?$"):
         slub.kmem_cache_destroy(cache)
     with pytest.raises(KernelBug, match=rf"^{made}\(huge\) failed with error -22"):
         slub.kmem_cache_create("huge", 5 << 20)
