@@ -8,6 +8,7 @@ from kmemwidgets.records import SlabCacheInfo
 
 from .slab_common import Mergeable, unique_id
 from .slub_layout import DEBUG_FLAGS, CacheGeometry, ObjectLayout
+from .slub_stats import Stats
 
 #: Where a slab is: on no list and full; a cpu's; on a cpu's partial list; on a node's partial list.
 FULL, CPU_SLAB, CPU_PARTIAL, NODE_PARTIAL = range(4)
@@ -147,6 +148,8 @@ class KmemCache:
         Whether every request goes the slow way and is checked.
     plain : bool
         Whether the fast paths may be used: nobody debugs, watches or counts sheaves.
+    stats : dict of str to list of int, or None
+        With CONFIG_SLUB_STATS what each cpu did, by the file that shows it.
     address, node_addresses : int, list of int
         Where its own struct and those of its nodes live.
     """
@@ -171,6 +174,7 @@ class KmemCache:
         "refcount",
         "secret",
         "sheaf_capacity",
+        "stats",
         "usersize",
     )  # fmt: skip
 
@@ -196,6 +200,7 @@ class KmemCache:
         self.debug = bool(flags & DEBUG_FLAGS)
         self.sheaf_capacity = 0
         self.plain = not self.debug
+        self.stats: Stats | None = None
         self.address = 0
         self.node_addresses: list[int] = []
 

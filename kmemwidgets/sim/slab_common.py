@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kmemwidgets.records import MachineSpec
 
 from .rules.kmalloc import KmallocRules
-from .rules.slub import align_up, get_order
+from .rules.slub import align_up, get_order, is_tiny
 
 #: SLAB_NEVER_MERGE, as far as it has a name here (mm/slab_common.c).
 NEVER_MERGE = frozenset(
@@ -140,6 +140,8 @@ def kmalloc_kinds(rules: KmallocRules, spec: MachineSpec) -> tuple[str, ...]:
         "dma": spec.option("CONFIG_ZONE_DMA") != "n",
     }
     random = [f"rnd-{copy:02d}" for copy in range(1, rules.random_copies + 1)]
+    if is_tiny(spec):
+        have["reclaim"], random = False, []
     kinds: list[str] = []
     for kind in rules.kinds:
         if kind == "random":

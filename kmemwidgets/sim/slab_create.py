@@ -11,6 +11,7 @@ from .slab_cache import KmemCache
 from .slab_common import Mergeable, find_mergeable
 from .slub_layout import CacheGeometry, cache_geometry, calculate_alignment, calculate_sizes
 from .slub_options import METADATA_DEBUG
+from .slub_stats import stat, zeroes
 
 if TYPE_CHECKING:
     from .slub import Slub
@@ -71,6 +72,9 @@ def create(
     word = slub.tunables.word
     align = calculate_alignment(align, size, slub.cache_line, hwcache="hwcache_align" in flags, word=word)
     flags |= slub.options.debug_flags(name)
+    if slub.tunables.tiny:
+        # With CONFIG_SLUB_TINY there is no such flag.
+        flags -= {"reclaim_account"}
     if slub.rules.sheaf_capacity(name):
         flags |= {"no_merge"}
     wanted = Mergeable(name, size, align, flags, bool(ctor), bool(usersize), exempt)
@@ -93,8 +97,14 @@ def create(
     )  # fmt: skip
     if exempt:
         cache.refcount = -1
-    cache.sheaf_capacity = 0 if cache.debug else slub.rules.sheaf_capacity(name)
-    cache.plain = not cache.debug and not cache.sheaf_capacity and slub.log is None
+    cache.sheaf_capacity = 0 if cache.debug or slub.tunables.tiny else slub.rules.sheaf_capacity(name)
+    watched = slub.log is not None or slub.counts or slub.tunables.tiny
+    cache.plain = not cache.debug and not cache.sheaf_capacity and not watched
+    if slub.counts:
+        cache.stats = zeroes(slub.rules.stats, len(slub.cpu_node))
+        if cache.sheaf_capacity:
+            # init_percpu_sheaves: each cpu begins with an empty one.
+            stat(cache, "sheaf_alloc", 0, len(slub.cpu_node))
     cache.secret = slub.random.next() if slub.hardened else 0
     if slub.shuffled and slub.up:
         cache.random_seq = slub.random.permutation(geometry.objs_per_slab)

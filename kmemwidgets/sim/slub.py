@@ -11,25 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from kmemwidgets.records import SlabCacheInfo, Version
 
-from . import slab_create, slub_bulk, slub_debug, slub_sheaves, slub_words
+from . import slab_create, slub_bulk, slub_debug, slub_sheaves, slub_single, slub_words
 from .errors import KernelBug
 from .events import EventLog
-from .gfp import FLAGS, GFP_KERNEL
+from .gfp import GFP_KERNEL
 from .oops import answer
 from .rules.slub import SlubRules, get_order
 from .slab_cache import CPU_PARTIAL, CPU_SLAB, FULL, NODE_PARTIAL, KmemCache, KmemCacheCpu, KmemCacheNode, Slab
 from .slub_layout import Tunables
 from .slub_options import SlubOptions
 from .slub_pages import Pages, eager_gfp, slab_gfp
+from .slub_partial import get_partial, pass_over, put_cpu_partial, unfreeze
 from .slub_random import Random
+from .slub_stats import asked as note_asked
+from .slub_stats import stat
 
 if TYPE_CHECKING:
     from .kmalloc import Kmalloc
-
-#: remote_node_defrag_ratio as it is kept: ten times what sysfs shows.
-REMOTE_DEFRAG_RATIO = 1000
-
-_THISNODE = FLAGS["__GFP_THISNODE"]
 
 #: Who, at which request, on which cpu, which task.
 Track = tuple[str, int, int, int]
@@ -58,6 +56,8 @@ class Slub:
     seed : int
         The machine's.
     log : EventLog or None
+    counts : bool
+        CONFIG_SLUB_STATS.
 
     Attributes
     ----------
@@ -105,6 +105,7 @@ class Slub:
         min_align: int = 8,
         seed: int = 0,
         log: EventLog | None = None,
+        counts: bool = False,
     ) -> None:
         self.page_alloc = page_alloc
         self.rules = rules
@@ -120,6 +121,7 @@ class Slub:
         self.min_align = min_align
         self.random = Random(seed)
         self.log = log
+        self.counts = counts
         self.slab_caches: list[KmemCache] = []
         self.kmem_cache: KmemCache | None = None
         self.kmem_cache_node: KmemCache | None = None
@@ -149,6 +151,8 @@ class Slub:
         """Take an object where the fast path may not: a list ran dry, or somebody looks on."""
         if cache.debug:
             address = slub_debug.alloc(self, cache, gfp, cpu, nid, asked or cache.object_size)
+        elif self.tunables.tiny:
+            address = slub_single.alloc(self, cache, gfp, cpu, nid)
         elif cache.sheaf_capacity and nid < 0:
             address = slub_sheaves.alloc(self, cache, gfp, cpu)
         else:
@@ -163,32 +167,43 @@ class Slub:
             self.log.note("kmem", "kmalloc" if asked else "kmem_cache_alloc", fields, cpu)
         return address
 
-    def slab_alloc(self, cache: KmemCache, gfp: int, cpu: int, nid: int = -1) -> int:
+    def slab_alloc(self, cache: KmemCache, gfp: int, cpu: int, nid: int = -1, *, bulk: bool = False) -> int:
         """Take an object from the cpu's slab, or find it another one (mm/slub.c, ___slab_alloc)."""
         c = cache.cpus[cpu]
         if nid >= 0 and nid not in cache.nodes:
             nid = -1
         slab = c.slab
-        if slab is not None:
-            if nid >= 0 and slab.nid != nid:
-                self.deactivate_slab(c)
-            else:
-                # get_freelist: what others gave back to this slab meanwhile.
-                if not c.freelist and slab.freelist:
-                    self._load(c, slab, cpu)
-                if c.freelist:
-                    return c.freelist.pop()
-                slab.place, slab.frozen, slab.cpu = FULL, False, -1
-                c.slab = None
+        fits = slab is not None and (nid < 0 or slab.nid == nid)
+        note_asked(cache, cpu, fast=fits and bool(c.freelist), bulk=bulk, bulk_counts=self.rules.bulk_counts)
+        if slab is not None and not fits:
+            stat(cache, "alloc_node_mismatch", cpu)
+            self.deactivate_slab(c, cpu)
+        elif slab is not None:
+            # get_freelist: what others gave back to this slab meanwhile.
+            if not c.freelist and slab.freelist:
+                stat(cache, "alloc_refill", cpu)
+                self._load(c, slab, cpu)
+            if c.freelist:
+                return c.freelist.pop()
+            stat(cache, "deactivate_bypass", cpu)
+            slab.place, slab.frozen, slab.cpu = FULL, False, -1
+            c.slab = None
         while c.partial:
             slab = c.partial.pop()
+            if nid >= 0 and slab.nid != nid:
+                pass_over(self, cache, c, slab, cpu)
+                continue
+            stat(cache, "cpu_partial_alloc", cpu)
+            if self.rules.frozen_cpu_partial:
+                stat(cache, "alloc_refill", cpu)
             self._load(c, slab, cpu)
-            if nid < 0 or slab.nid == nid:
-                return c.freelist.pop()
-            self.deactivate_slab(c)
-        slab = self._get_partial(cache, c, cpu, nid, gfp) or self.new_slab(cache, gfp, cpu, nid)
+            return c.freelist.pop()
+        slab = get_partial(self, cache, c, cpu, nid, gfp)
         if slab is None:
-            return 0
+            slab = self.new_slab(cache, gfp, cpu, nid)
+            if slab is None:
+                return 0
+            stat(cache, "alloc_slab", cpu)
         self._load(c, slab, cpu)
         return c.freelist.pop()
 
@@ -211,45 +226,6 @@ class Slub:
         slab.inuse = slab.objects
         slab.place, slab.frozen, slab.cpu = CPU_SLAB, True, cpu
 
-    def _get_partial(self, cache: KmemCache, c: KmemCacheCpu, cpu: int, nid: int, gfp: int) -> Slab | None:
-        """Take a slab off a node's list: the wanted node first, then others by distance (get_partial)."""
-        home = nid if nid >= 0 else self.cpu_node[cpu]
-        node = cache.nodes.get(home)
-        slab = self._get_partial_node(cache, node, c, cpu) if node else None
-        if slab is not None or (nid >= 0 and gfp & _THISNODE) or len(cache.nodes) == 1:
-            return slab
-        if self.random.below(1024) > REMOTE_DEFRAG_RATIO:
-            return None
-        for other in self._by_distance(home):
-            node = cache.nodes.get(other)
-            if node is not None and other != home and len(node.partial) > cache.geometry.min_partial:
-                slab = self._get_partial_node(cache, node, c, cpu)
-                if slab is not None:
-                    return slab
-        return None
-
-    def _by_distance(self, home: int) -> Sequence[int]:
-        """Return the nodes in the order of a node's zonelist, where the page allocator has one."""
-        order: Sequence[Sequence[int]] = getattr(self.page_alloc, "node_order", ())
-        return order[home] if home < len(order) else self.node_ids
-
-    def _get_partial_node(self, cache: KmemCache, node: KmemCacheNode, c: KmemCacheCpu, cpu: int) -> Slab | None:
-        """Take a node's first slab, and some more for the cpu's partial list (get_partial_node)."""
-        if not node.partial:
-            return None
-        _, first = node.partial.popitem(last=False)
-        free = first.objects - first.inuse
-        limit = cache.geometry.cpu_partial
-        if limit:
-            taken = 0
-            slabs = cache.geometry.cpu_partial_slabs
-            while node.partial and (taken <= slabs // 2 if slabs else free <= limit // 2):
-                _, extra = node.partial.popitem(last=False)
-                free += extra.objects - extra.inuse
-                taken += 1
-                self._put_cpu_partial(cache, c, extra, cpu, drain=False)
-        return first
-
     def new_slab(self, cache: KmemCache, gfp: int, cpu: int, nid: int = -1) -> Slab | None:
         """Cut pages into objects (mm/slub.c, allocate_slab)."""
         order = cache.geometry.order
@@ -260,6 +236,7 @@ class Slub:
         )
         if pfn < 0 and order > least:
             order = least
+            stat(cache, "order_fallback", cpu)
             pfn = self.page_alloc.alloc_pages(slab_gfp(gfp, cache.flags, order), order, wanted, cpu)
         if pfn < 0:
             return None
@@ -368,54 +345,38 @@ class Slub:
     def slab_free(self, cache: KmemCache, slab: Slab, objects: list[int], cpu: int) -> None:
         """Put objects of one slab back, the last one on top (do_slab_free)."""
         c = cache.cpus[cpu]
-        if slab is c.slab:
+        if self.tunables.tiny:
+            for address in objects:
+                slub_single.give_back(self, slab, address, cpu)
+        elif slab is c.slab:
+            stat(cache, "free_fastpath", cpu, len(objects) if self.rules.counts_freed_objects else 1)
             c.freelist.extend(objects)
         else:
             self._slab_free_slow(cache, slab, objects, cpu)
 
     def _slab_free_slow(self, cache: KmemCache, slab: Slab, objects: list[int], cpu: int) -> None:
         """Put objects back into a slab that isn't this cpu's (__slab_free)."""
+        stat(cache, "free_slowpath", cpu)
         was_full = not slab.freelist
         slab.freelist.extend(objects)
         slab.inuse -= len(objects)
         if slab.place in (CPU_SLAB, CPU_PARTIAL):
+            if slab.frozen:
+                stat(cache, "free_frozen", cpu)
             return
         if was_full and cache.geometry.cpu_partial:
-            self._put_cpu_partial(cache, cache.cpus[cpu], slab, cpu, drain=True)
+            stat(cache, "cpu_partial_free", cpu)
+            put_cpu_partial(self, cache, cache.cpus[cpu], slab, cpu, drain=True)
             return
         node = cache.nodes[slab.nid]
         if slab.inuse <= 0 and len(node.partial) >= cache.geometry.min_partial:
             if not was_full:
                 del node.partial[slab.pfn]
+                stat(cache, "free_remove_partial", cpu)
             self.discard_slab(slab, cpu)
         elif was_full:
             self.add_partial(node, slab, tail=True)
-
-    def _put_cpu_partial(self, cache: KmemCache, c: KmemCacheCpu, slab: Slab, cpu: int, *, drain: bool) -> None:
-        """Put a slab aside for this cpu; a list that is full goes to the nodes first (put_cpu_partial)."""
-        limit = cache.geometry.cpu_partial_slabs
-        if limit:
-            full = len(c.partial) >= limit
-        else:
-            full = sum(aside.free_when_put for aside in c.partial) > cache.geometry.cpu_partial
-        moved: list[Slab] = []
-        if drain and c.partial and full:
-            moved, c.partial = c.partial, []
-        slab.place, slab.cpu = CPU_PARTIAL, cpu
-        slab.frozen = self.rules.frozen_cpu_partial
-        slab.free_when_put = slab.objects - slab.inuse
-        c.partial.append(slab)
-        self._unfreeze(cache, moved, cpu)
-
-    def _unfreeze(self, cache: KmemCache, slabs: list[Slab], cpu: int) -> None:
-        """Move a cpu's partial slabs to their nodes' tails; empty ones go if the node has enough."""
-        for slab in reversed(slabs):
-            node = cache.nodes[slab.nid]
-            slab.frozen = False
-            if slab.inuse <= 0 and len(node.partial) >= cache.geometry.min_partial:
-                self.discard_slab(slab, cpu)
-            else:
-                self.add_partial(node, slab, tail=True)
+            stat(cache, "free_add_partial", cpu)
 
     def add_partial(self, node: KmemCacheNode, slab: Slab, *, tail: bool) -> None:
         """Put a slab on its node's list."""
@@ -430,6 +391,8 @@ class Slub:
         if slab is None:
             return
         remote = bool(slab.freelist)
+        if remote:
+            stat(slab.cache, "deactivate_remote_frees", cpu)
         rest = c.freelist[::-1] if self.rules.deactivate_reverses else c.freelist
         slab.freelist = slab.freelist + rest
         slab.inuse = slab.objects - len(slab.freelist)
@@ -437,14 +400,18 @@ class Slub:
         slab.frozen, slab.cpu = False, -1
         node = slab.cache.nodes[slab.nid]
         if slab.inuse <= 0 and len(node.partial) >= slab.cache.geometry.min_partial:
+            stat(slab.cache, "deactivate_empty", cpu)
             self.discard_slab(slab, cpu)
         elif slab.freelist:
             self.add_partial(node, slab, tail=remote)
+            stat(slab.cache, "deactivate_to_tail" if remote else "deactivate_to_head", cpu)
         else:
             slab.place = FULL
+            stat(slab.cache, "deactivate_full", cpu)
 
     def discard_slab(self, slab: Slab, cpu: int) -> None:
         """Give a slab's pages back."""
+        stat(slab.cache, "free_slab", cpu)
         self.forget_slab(slab)
         self.page_alloc.free_pages(slab.pfn, slab.order, cpu)
 
@@ -472,9 +439,11 @@ class Slub:
         c = cache.cpus[cpu]
         if cache.sheaf_capacity:
             slub_sheaves.flush(self, cache, cpu)
+        if c.slab is not None:
+            stat(cache, "cpuslab_flush", cpu)
         self.deactivate_slab(c, cpu)
         moved, c.partial = c.partial, []
-        self._unfreeze(cache, moved, cpu)
+        unfreeze(self, cache, moved, cpu)
 
     def kmem_cache_shrink(self, cache: KmemCache, cpu: int = 0) -> int:
         """Give all empty slabs back, and sort the rest by fullness; see `slub_bulk.shrink`."""

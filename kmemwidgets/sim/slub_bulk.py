@@ -1,11 +1,11 @@
-"""Several objects at once, and tidying up (mm/slub.c)."""
+"""Several objects at once, which leave no event, and tidying up (mm/slub.c)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from . import slub_sheaves
+from . import slub_debug, slub_sheaves, slub_single
 from .errors import KernelBug
 from .slab_cache import KmemCache, Slab
 
@@ -20,9 +20,18 @@ def alloc(slub: Slub, cache: KmemCache, count: int, gfp: int, cpu: int) -> list[
     """Take several objects, or none (kmem_cache_alloc_bulk)."""
     if cache.sheaf_capacity:
         return slub_sheaves.alloc_bulk(slub, cache, count, gfp, cpu)
+    if cache.debug or slub.tunables.tiny:
+        return _one_by_one(slub, cache, count, gfp, cpu)
+    return from_slabs(slub, cache, count, gfp, cpu)
+
+
+def _one_by_one(slub: Slub, cache: KmemCache, count: int, gfp: int, cpu: int) -> list[int]:
     taken: list[int] = []
     for _ in range(count):
-        address = slub.kmem_cache_alloc(cache, gfp, cpu)
+        if cache.debug:
+            address = slub_debug.alloc(slub, cache, gfp, cpu, -1, cache.object_size)
+        else:
+            address = slub_single.alloc(slub, cache, gfp, cpu, -1)
         if not address:
             slub.kmem_cache_free_bulk(cache, taken, cpu)
             return []
@@ -34,10 +43,11 @@ def from_slabs(slub: Slub, cache: KmemCache, count: int, gfp: int, cpu: int) -> 
     """Take several objects past the sheaves, or none (__kmem_cache_alloc_bulk)."""
     taken: list[int] = []
     for _ in range(count):
-        address = slub.slab_alloc(cache, gfp, cpu)
+        address = slub.slab_alloc(cache, gfp, cpu, bulk=True)
         if not address:
             to_slabs(slub, taken, cpu)
             return []
+        slub_debug.note_alloc(slub, cache, address)
         taken.append(address)
     return taken
 
@@ -51,11 +61,11 @@ def free(slub: Slub, cache: KmemCache, addresses: Iterable[int], cpu: int) -> No
             raise KernelBug(f"BUG: kmem_cache_free_bulk of {address:#x}, which is no object")
     if cache.sheaf_capacity:
         slub_sheaves.free_bulk(slub, cache, waiting, cpu)
-    elif cache.plain:
-        to_slabs(slub, waiting, cpu)
+    elif cache.debug:
+        for address in reversed(waiting):
+            slub_debug.free(slub, cache, slub.slabs[address >> slub.page_shift], address, cpu)
     else:
-        while waiting:
-            slub.kmem_cache_free(cache, waiting.pop(), cpu)
+        to_slabs(slub, waiting, cpu)
 
 
 def to_slabs(slub: Slub, addresses: Iterable[int], cpu: int) -> None:
@@ -77,14 +87,19 @@ def to_slabs(slub: Slub, addresses: Iterable[int], cpu: int) -> None:
                 if not lookahead:
                     break
         del waiting[same:]
-        slub.slab_free(slab.cache, slab, chain, cpu)
+        if slab.data is None:
+            slub.slab_free(slab.cache, slab, chain, cpu)
+            continue
+        for address in chain:
+            slub_debug.note_free(slub, slab, address)
+            slub.slab_free(slab.cache, slab, [address], cpu)
 
 
 def shrink(slub: Slub, cache: KmemCache, cpu: int) -> int:
     """Give all empty slabs back, and sort the rest by fullness; returns how many slabs are left in use."""
     if cache.sheaf_capacity:
         for node in cache.nodes.values():
-            slub_sheaves.empty_barn(slub, node, cpu)
+            slub_sheaves.empty_barn(slub, cache, node, cpu)
     for each in range(len(cache.cpus)):
         slub.flush_cpu(cache, each)
     left = 0

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import slub_single
 from .slab_cache import FULL, KmemCache, Slab
 from .slub_bytes import chain_of, link_bytes, stored_link
 from .slub_report import bytes_err, end_of_metadata, object_err, slab_err, slab_fix
+from .slub_stats import stat
 
 if TYPE_CHECKING:
     from .slub import Slub
@@ -103,18 +105,31 @@ def _init_object(slub: Slub, slab: Slab, address: int, red: int) -> None:
 
 def alloc(slub: Slub, cache: KmemCache, gfp: int, cpu: int, nid: int, asked: int) -> int:
     """Take an object of a debugged cache (alloc_single_from_partial, alloc_single_from_new_slab)."""
+    stat(cache, "alloc_slowpath", cpu)
     home = nid if nid in cache.nodes else slub.cpu_node[cpu]
     order = [home, *(other for other in cache.nodes if other != home)]
     for wanted in order:
         for slab in list(cache.nodes[wanted].partial.values()):
             address = _take(slub, slab, asked, cpu)
             if address:
+                if slub.rules.debugged_deactivate:
+                    stat(cache, "alloc_from_partial", cpu)
+                    _note_deactivated(slab, cpu)
                 return address
     fresh = slub.new_slab(cache, gfp, cpu, nid)
     if fresh is None:
         return 0
+    stat(cache, "alloc_slab", cpu)
     slub.add_partial(cache.nodes[fresh.nid], fresh, tail=False)
-    return _take(slub, fresh, asked, cpu)
+    address = _take(slub, fresh, asked, cpu)
+    if slub.rules.debugged_deactivate:
+        _note_deactivated(fresh, cpu)
+    return address
+
+
+def _note_deactivated(slab: Slab, cpu: int) -> None:
+    """Count that a cpu had a slab for one object and gave it up again, as kernels before 6.1 do (deactivate_slab)."""
+    stat(slab.cache, "deactivate_to_head" if slab.freelist else "deactivate_full", cpu)
 
 
 def _take(slub: Slub, slab: Slab, asked: int, cpu: int) -> int:
@@ -141,6 +156,7 @@ def _take(slub: Slub, slab: Slab, asked: int, cpu: int) -> int:
 
 def free(slub: Slub, cache: KmemCache, slab: Slab, address: int, cpu: int) -> None:
     """Give back an object of a debugged cache (free_debug_processing). A bad one is reported and kept."""
+    stat(cache, "free_slowpath", cpu)
     if "sanity_checks" in cache.flags and not _may_be_freed(slub, slab, address):
         slab_fix(slub, cache, f"Object at 0x{address:016x} not freed")
         return
@@ -149,19 +165,7 @@ def free(slub: Slub, cache: KmemCache, slab: Slab, address: int, cpu: int) -> No
     _note_release(slub, address, cpu)
     _init_object(slub, slab, address, RED_INACTIVE)
     _set_link(slub, slab, address, slab.freelist[-1] if slab.freelist else 0)
-    was_full = not slab.freelist
-    slab.freelist.append(address)
-    slab.inuse -= 1
-    node = cache.nodes[slab.nid]
-    spare = slab.inuse == 0 and len(node.partial) >= cache.geometry.min_partial
-    if was_full:
-        node.full.pop(slab.pfn, None)
-        if not spare:
-            slub.add_partial(node, slab, tail=True)
-    elif spare:
-        del node.partial[slab.pfn]
-    if spare:
-        slub.discard_slab(slab, cpu)
+    slub_single.give_back(slub, slab, address, cpu)
 
 
 def _may_be_freed(slub: Slub, slab: Slab, address: int) -> bool:

@@ -11,7 +11,7 @@ from .kmalloc import Kmalloc
 from .rules import pick
 from .rules.kmalloc import TABLE as KMALLOC_TABLE
 from .rules.kmalloc import KmallocRules
-from .rules.slub import TABLE, SlubRules
+from .rules.slub import TABLE, SlubRules, is_tiny
 from .slab_cache import CPU_PARTIAL, CPU_SLAB, NODE_PARTIAL, KmemCache, Slab
 from .slab_create import kmem_cache_init, slab_up
 from .slub import Slub
@@ -49,6 +49,8 @@ def slab_allocator(
     log : EventLog or None
     """
     rules = pick(SlubRules, TABLE, spec.kernel)
+    # CONFIG_SLUB_TINY leaves out what makes objects hard to foresee, and statistics.
+    tiny = is_tiny(spec)
     kmalloc = pick(KmallocRules, KMALLOC_TABLE, spec.kernel)
     slub = Slub(
         page_alloc,
@@ -58,11 +60,12 @@ def slab_allocator(
         cpu_node=(*spec.cpu_node, *[nodes[0]] * spec.cpus)[: spec.cpus],
         nodes=nodes,
         page_offset=page_offset,
-        hardened=spec.option("CONFIG_SLAB_FREELIST_HARDENED") != "n",
-        shuffled=spec.option("CONFIG_SLAB_FREELIST_RANDOM") != "n",
+        hardened=spec.option("CONFIG_SLAB_FREELIST_HARDENED") != "n" and not tiny,
+        shuffled=spec.option("CONFIG_SLAB_FREELIST_RANDOM") != "n" and not tiny,
         min_align=kmalloc.min_size(spec.arch),
         seed=seed,
         log=log,
+        counts=spec.option("CONFIG_SLUB_STATS") == "y" and not tiny,
     )
     slub.version, slub.arch, slub.va_bits = spec.kernel, spec.arch, spec.va_bits
     kmem_cache_init(slub, *struct_sizes(spec))
@@ -94,6 +97,7 @@ def save(slub: Slub) -> tuple[Any, ...]:
                 (tuple(node.partial), tuple(node.full), tuple(map(tuple, node.full_sheaves)), node.empty_sheaves)
                 for node in cache.nodes.values()
             ),
+            None if cache.stats is None else tuple((name, tuple(row)) for name, row in cache.stats.items()),
         )
         for cache in slub.slab_caches
     )  # fmt: skip
@@ -130,7 +134,8 @@ def load(slub: Slub, saved: tuple[Any, ...]) -> None:
 
 
 def _load_cache(entry: tuple[Any, ...], slabs: dict[int, Slab]) -> None:
-    cache, plain, refcount, aliases, object_size, random_seq, cpus, nodes = entry
+    cache, plain, refcount, aliases, object_size, random_seq, cpus, nodes, stats = entry
+    cache.stats = None if stats is None else {name: list(row) for name, row in stats}
     cache.plain, cache.refcount, cache.aliases = plain, refcount, list(aliases)
     cache.object_size, cache.random_seq = object_size, random_seq
     for c, (pfn, freelist, partial, sheaf, spare, rcu_free) in zip(cache.cpus, cpus, strict=True):

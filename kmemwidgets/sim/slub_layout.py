@@ -39,6 +39,8 @@ class Tunables:
         Largest order of the page allocator.
     cpu_partial : bool
         CONFIG_SLUB_CPU_PARTIAL.
+    tiny : bool
+        CONFIG_SLUB_TINY: cpus keep nothing for themselves, nodes keep no empty slab.
     """
 
     present_cpus: int = 1
@@ -50,6 +52,7 @@ class Tunables:
     word: int = 8
     highest_order: int = 10
     cpu_partial: bool = True
+    tiny: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,4 +189,5 @@ def cache_geometry(rules: SlubRules, layout: ObjectLayout, flags: frozenset[str]
     keeps = tunables.cpu_partial and not flags & DEBUG_FLAGS
     cpu_partial = rules.cpu_partial(layout.size, tunables.page_size) if keeps else 0
     slabs = rules.cpu_partial_slabs(cpu_partial, objects) if objects else 0
-    return CacheGeometry(layout, order, objects, rules.min_partial(layout.size), cpu_partial, slabs)
+    min_partial = 0 if tunables.tiny else rules.min_partial(layout.size)
+    return CacheGeometry(layout, order, objects, min_partial, cpu_partial, slabs)

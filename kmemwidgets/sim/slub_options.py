@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from kmemwidgets.records import MachineSpec
 
-from .rules.slub import SlubRules
+from .rules.slub import SlubRules, is_tiny
 from .slub_layout import DEBUG_LETTERS, Tunables
 
 #: DEBUG_DEFAULT_FLAGS: what ``slub_debug`` alone switches on (mm/slub.c).
 DEFAULT_DEBUG = frozenset({"sanity_checks", "red_zone", "poison", "store_user"})
+#: slub_max_order with CONFIG_SLUB_TINY.
+TINY_MAX_ORDER = 1
 #: DEBUG_METADATA_FLAGS: what makes objects larger, and goes first where that costs a higher order.
 METADATA_DEBUG = frozenset({"red_zone", "poison", "store_user"})
 
@@ -110,7 +112,8 @@ def _parse_debug(value: str, built_in: frozenset[str]) -> tuple[frozenset[str], 
 def parse_options(rules: SlubRules, spec: MachineSpec) -> SlubOptions:
     """Read the options of a machine's command line. Unknown values are passed over, as the kernel does."""
     highest = 10
-    orders = {"min_order": 0, "max_order": 3, "min_objects": 0}
+    tiny = is_tiny(spec)
+    orders = {"min_order": 0, "max_order": TINY_MAX_ORDER if tiny else 3, "min_objects": 0}
     merge = spec.option("CONFIG_SLAB_MERGE_DEFAULT") != "n"
     built_in = DEFAULT_DEBUG if spec.option("CONFIG_SLUB_DEBUG_ON") == "y" else frozenset()
     debug, low_order = built_in, False
@@ -125,7 +128,7 @@ def parse_options(rules: SlubRules, spec: MachineSpec) -> SlubOptions:
         prefix, _, option = key.partition("_")
         if prefix not in rules.option_prefixes:
             continue
-        if option == "debug" and spec.option("CONFIG_SLUB_DEBUG") != "n":
+        if option == "debug" and spec.option("CONFIG_SLUB_DEBUG") != "n" and not tiny:
             debug, blocks, low_order = _parse_debug(value, built_in)
         elif option in orders and (number := _number(value)) is not None:
             orders[option] = number
@@ -153,5 +156,6 @@ def tunables(rules: SlubRules, spec: MachineSpec) -> Tunables:
         min_objects=options.min_objects,
         page_size=spec.page_size,
         word=word_size(spec),
-        cpu_partial=spec.option("CONFIG_SLUB_CPU_PARTIAL") != "n",
+        cpu_partial=spec.option("CONFIG_SLUB_CPU_PARTIAL") != "n" and not is_tiny(spec),
+        tiny=is_tiny(spec),
     )

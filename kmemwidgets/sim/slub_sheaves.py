@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from . import slub_bulk
 from .errors import KernelBug
 from .gfp import FLAGS
+from .slub_stats import stat
 
 if TYPE_CHECKING:
     from .slab_cache import KmemCache, KmemCacheCpu, KmemCacheNode
@@ -42,6 +43,7 @@ def alloc(slub: Slub, cache: KmemCache, gfp: int, cpu: int) -> int:
     c = cache.cpus[cpu]
     if not c.sheaf and not _replace_empty(slub, cache, c, gfp, cpu):
         return slub.slab_alloc(cache, gfp, cpu)
+    stat(cache, "alloc_cpu_sheaf", cpu)
     return c.sheaf.pop()
 
 
@@ -52,7 +54,9 @@ def _exchange_empty(slub: Slub, cache: KmemCache, c: KmemCacheCpu, cpu: int) -> 
         return True
     barn = cache.nodes[slub.cpu_node[cpu]]
     if not barn.full_sheaves:
+        stat(cache, "barn_get_fail", cpu)
         return False
+    stat(cache, "barn_get", cpu)
     c.sheaf = barn.full_sheaves.pop()
     barn.empty_sheaves += 1
     return True
@@ -70,12 +74,22 @@ def _replace_empty(slub: Slub, cache: KmemCache, c: KmemCacheCpu, gfp: int, cpu:
         c.spare = None
     elif barn.empty_sheaves:
         barn.empty_sheaves -= 1
-    filled = slub_bulk.from_slabs(slub, cache, cache.sheaf_capacity, gfp, cpu)
+    else:
+        stat(cache, "sheaf_alloc", cpu)
+    filled = _refill(slub, cache, cache.sheaf_capacity, gfp, cpu)
     if not filled:
+        stat(cache, "sheaf_free", cpu)
         return False
     barn.empty_sheaves += 1
     c.sheaf = filled
     return True
+
+
+def _refill(slub: Slub, cache: KmemCache, count: int, gfp: int, cpu: int) -> list[int]:
+    """Return objects for a sheaf, all or none (refill_sheaf)."""
+    objects = slub_bulk.from_slabs(slub, cache, count, gfp, cpu)
+    stat(cache, "sheaf_refill", cpu, len(objects))
+    return objects
 
 
 def alloc_bulk(slub: Slub, cache: KmemCache, count: int, gfp: int, cpu: int) -> list[int]:
@@ -84,6 +98,7 @@ def alloc_bulk(slub: Slub, cache: KmemCache, count: int, gfp: int, cpu: int) -> 
     taken: list[int] = []
     while len(taken) < count and (c.sheaf or _exchange_empty(slub, cache, c, cpu)):
         batch = min(count - len(taken), len(c.sheaf))
+        stat(cache, "alloc_cpu_sheaf", cpu, batch)
         taken += c.sheaf[-batch:]
         del c.sheaf[-batch:]
     if len(taken) < count:
@@ -100,6 +115,7 @@ def free(slub: Slub, cache: KmemCache, address: int, cpu: int) -> None:
     c = cache.cpus[cpu]
     if len(c.sheaf) >= cache.sheaf_capacity:
         _replace_full(slub, cache, c, cpu)
+    stat(cache, "free_cpu_sheaf", cpu)
     c.sheaf.append(address)
 
 
@@ -110,16 +126,19 @@ def free_bulk(slub: Slub, cache: KmemCache, addresses: Sequence[int], cpu: int) 
     remote = [each for each in addresses if slub.slabs[each >> slub.page_shift].nid != slub.cpu_node[cpu]]
     waiting = [each for each in addresses if each not in remote]
     while waiting:
-        if len(c.sheaf) >= cache.sheaf_capacity and not _exchange_full(cache, c, barn):
+        if len(c.sheaf) >= cache.sheaf_capacity and not _exchange_full(cache, c, barn, cpu):
+            if c.spare is not None:
+                stat(cache, "barn_put_fail", cpu)
             give_back(slub, waiting, cpu)
             break
         batch = cache.sheaf_capacity - len(c.sheaf)
+        stat(cache, "free_cpu_sheaf", cpu, len(waiting[:batch]))
         c.sheaf += waiting[:batch]
         del waiting[:batch]
     give_back(slub, remote, cpu)
 
 
-def _exchange_full(cache: KmemCache, c: KmemCacheCpu, barn: KmemCacheNode) -> bool:
+def _exchange_full(cache: KmemCache, c: KmemCacheCpu, barn: KmemCacheNode, cpu: int) -> bool:
     """Give a cpu whose main sheaf is full another one without making any (barn_replace_full_sheaf)."""
     if c.spare is not None and len(c.spare) < cache.sheaf_capacity:
         c.sheaf, c.spare = c.spare, c.sheaf
@@ -130,6 +149,7 @@ def _exchange_full(cache: KmemCache, c: KmemCacheCpu, barn: KmemCacheNode) -> bo
     if c.spare is None:
         c.spare = c.sheaf
     else:
+        stat(cache, "barn_put", cpu)
         barn.full_sheaves.append(c.sheaf)
     c.sheaf = []
     return True
@@ -138,16 +158,20 @@ def _exchange_full(cache: KmemCache, c: KmemCacheCpu, barn: KmemCacheNode) -> bo
 def _replace_full(slub: Slub, cache: KmemCache, c: KmemCacheCpu, cpu: int) -> None:
     """Find room for a cpu whose main sheaf is full (__pcs_replace_full_main)."""
     barn = cache.nodes[slub.cpu_node[cpu]]
-    if _exchange_full(cache, c, barn):
+    if _exchange_full(cache, c, barn, cpu):
         return
     if c.spare is None:
+        stat(cache, "sheaf_alloc", cpu)
         c.spare, c.sheaf = c.sheaf, []
     elif len(barn.full_sheaves) < MAX_SHEAVES:
         # With no empty sheaf in the barn a new one is made.
+        stat(cache, "sheaf_alloc", cpu)
+        stat(cache, "barn_put", cpu)
         barn.full_sheaves.append(c.sheaf)
         c.sheaf = []
     else:
-        give_back(slub, c.spare, cpu)
+        stat(cache, "barn_put_fail", cpu)
+        _flush_unused(slub, cache, c.spare, cpu)
         c.spare, c.sheaf = c.sheaf, []
 
 
@@ -163,7 +187,10 @@ def free_rcu(slub: Slub, cache: KmemCache, address: int, cpu: int) -> None:
             c.spare = None
         elif barn.empty_sheaves:
             barn.empty_sheaves -= 1
+        else:
+            stat(cache, "sheaf_alloc", cpu)
         c.rcu_free = []
+    stat(cache, "free_rcu_sheaf", cpu)
     c.rcu_free.append(address)
     if len(c.rcu_free) >= cache.sheaf_capacity:
         slub.rcu_waiting.append((cache, c.rcu_free, cpu, True))
@@ -174,11 +201,15 @@ def rcu_done(slub: Slub, cache: KmemCache, objects: list[int], cpu: int) -> None
     """Put a sheaf that nobody reads any more into the barn, or its objects into slabs (rcu_free_sheaf)."""
     barn = cache.nodes[slub.cpu_node[cpu]]
     if len(barn.full_sheaves) < MAX_SHEAVES:
+        stat(cache, "barn_put", cpu)
         barn.full_sheaves.append(objects)
         return
-    give_back(slub, objects, cpu)
+    stat(cache, "barn_put_fail", cpu)
+    _flush_unused(slub, cache, objects, cpu)
     if barn.empty_sheaves < MAX_SHEAVES:
         barn.empty_sheaves += 1
+    else:
+        stat(cache, "sheaf_free", cpu)
 
 
 # --- filled in advance --------------------------------------------------------------------------
@@ -187,21 +218,28 @@ def rcu_done(slub: Slub, cache: KmemCache, objects: list[int], cpu: int) -> None
 def prefill(slub: Slub, cache: KmemCache, size: int, gfp: int, cpu: int) -> Sheaf | None:
     """Give a caller a sheaf with at least `size` objects (kmem_cache_prefill_sheaf); None where there is no memory."""
     if size > cache.sheaf_capacity:
+        stat(cache, "sheaf_prefill_oversize", cpu)
         objects = slub_bulk.from_slabs(slub, cache, size, gfp, cpu)
         return Sheaf(cache, objects, size) if objects else None
     c = cache.cpus[cpu]
     barn = cache.nodes[slub.cpu_node[cpu]]
     found: list[int] = []
     if c.spare is not None:
+        stat(cache, "sheaf_prefill_fast", cpu)
         found, c.spare = c.spare, None
-    elif barn.full_sheaves:
-        found = barn.full_sheaves.pop()
-    elif barn.empty_sheaves:
-        barn.empty_sheaves -= 1
+    else:
+        stat(cache, "sheaf_prefill_slow", cpu)
+        stat(cache, "barn_get" if barn.full_sheaves else "barn_get_fail", cpu)
+        if barn.full_sheaves:
+            found = barn.full_sheaves.pop()
+        elif barn.empty_sheaves:
+            barn.empty_sheaves -= 1
+        else:
+            stat(cache, "sheaf_alloc", cpu)
     if len(found) < size:
-        more = slub_bulk.from_slabs(slub, cache, cache.sheaf_capacity - len(found), gfp, cpu)
+        more = _refill(slub, cache, cache.sheaf_capacity - len(found), gfp, cpu)
         if not more:
-            give_back(slub, found, cpu)
+            _drop(slub, cache, found, cpu)
             return None
         found = found + more
     return Sheaf(cache, found, cache.sheaf_capacity)
@@ -218,25 +256,40 @@ def give_sheaf(slub: Slub, sheaf: Sheaf, gfp: int, cpu: int) -> None:
     c = cache.cpus[cpu]
     barn = cache.nodes[slub.cpu_node[cpu]]
     if sheaf.capacity != cache.sheaf_capacity:
-        give_back(slub, sheaf.objects, cpu)
+        _flush_unused(slub, cache, sheaf.objects, cpu)
     elif c.spare is None:
+        stat(cache, "sheaf_return_fast", cpu)
         c.spare = sheaf.objects
     else:
+        stat(cache, "sheaf_return_slow", cpu)
         missing = cache.sheaf_capacity - len(sheaf.objects)
         room = len(barn.full_sheaves) < MAX_SHEAVES
-        more = slub_bulk.from_slabs(slub, cache, missing, gfp, cpu) if room and missing else []
+        more = _refill(slub, cache, missing, gfp, cpu) if room and missing else []
         if room and len(more) == missing:
+            stat(cache, "barn_put", cpu)
             barn.full_sheaves.append(sheaf.objects + more)
         else:
-            give_back(slub, sheaf.objects, cpu)
+            _drop(slub, cache, sheaf.objects, cpu)
 
 
 # --- tidying up ---------------------------------------------------------------------------------
 
 
 def give_back(slub: Slub, objects: Sequence[int], cpu: int) -> None:
-    """Return objects to their slabs (sheaf_flush_unused)."""
+    """Return objects to their slabs (__kmem_cache_free_bulk)."""
     slub_bulk.to_slabs(slub, objects, cpu)
+
+
+def _flush_unused(slub: Slub, cache: KmemCache, objects: Sequence[int], cpu: int) -> None:
+    """Return a sheaf's objects to their slabs (sheaf_flush_unused)."""
+    stat(cache, "sheaf_flush", cpu, len(objects))
+    give_back(slub, objects, cpu)
+
+
+def _drop(slub: Slub, cache: KmemCache, objects: Sequence[int], cpu: int) -> None:
+    """Return a sheaf's objects to their slabs, and the sheaf itself (free_empty_sheaf)."""
+    _flush_unused(slub, cache, objects, cpu)
+    stat(cache, "sheaf_free", cpu)
 
 
 def flush(slub: Slub, cache: KmemCache, cpu: int) -> None:
@@ -244,18 +297,20 @@ def flush(slub: Slub, cache: KmemCache, cpu: int) -> None:
     c = cache.cpus[cpu]
     main, spare, rcu = c.sheaf, c.spare, c.rcu_free
     c.sheaf, c.spare, c.rcu_free = [], None, None
-    give_back(slub, main, cpu)
-    give_back(slub, spare or [], cpu)
+    if spare is not None:
+        _drop(slub, cache, spare, cpu)
+    _flush_unused(slub, cache, main, cpu)
     if rcu:
         slub.rcu_waiting.append((cache, rcu, cpu, False))
 
 
-def empty_barn(slub: Slub, node: KmemCacheNode, cpu: int) -> None:
+def empty_barn(slub: Slub, cache: KmemCache, node: KmemCacheNode, cpu: int) -> None:
     """Return what a node's full sheaves hold, the newest first (barn_shrink)."""
     sheaves, node.full_sheaves = node.full_sheaves, []
+    stat(cache, "sheaf_free", cpu, node.empty_sheaves)
     node.empty_sheaves = 0
     for sheaf in reversed(sheaves):
-        give_back(slub, sheaf, cpu)
+        _drop(slub, cache, sheaf, cpu)
 
 
 def check_sheaf(slub: Slub, number: int) -> Sheaf:

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from kmemwidgets.records import MachineSpec
 
 from .slab_cache import KmemCache
-from .slub import REMOTE_DEFRAG_RATIO, Slub
+from .slub import Slub
+from .slub_partial import REMOTE_DEFRAG_RATIO
+from .slub_stats import show
 
 #: Files that say 1 or 0, and the flag that they speak of.
 _FLAGS = ("hwcache_align", "reclaim_account", "destroy_by_rcu")
@@ -68,6 +70,8 @@ def sysfs_files(slub: Slub, cache: KmemCache, spec: MachineSpec) -> dict[str, st
         files["cache_dma"] = str(int("cache_dma" in cache.flags))
     if numa:
         files["remote_node_defrag_ratio"] = str(REMOTE_DEFRAG_RATIO // 10)
+    smp = spec.option("CONFIG_SMP") != "n"
+    files |= {name: show(row, smp=smp) for name, row in (cache.stats or {}).items()}
     files["usersize"] = str(cache.usersize)
     return {name: f"{text}\n" if text else "" for name, text in files.items()}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from kmemwidgets.records import Version
+from kmemwidgets.records import MachineSpec, Version
 
 from .table import Rule, in_force
 
@@ -150,6 +150,16 @@ class SlubRules:
         Whether caches have files alloc_calls and free_calls, and sheaf_capacity, under /sys/kernel/slab.
     orders_agree : bool
         Whether setting one of min_order and max_order moves the other along.
+    stats : tuple of str
+        The counters of CONFIG_SLUB_STATS by the names of their files, in the order of these.
+    bulk_counts : (bool, bool)
+        Whether objects of a bulk allocation are counted: those from the cpu's list, and the others.
+    counts_freed_objects : bool
+        Whether the fast path counts each object that is given back, or each chain of them.
+    debugged_deactivate : bool
+        Whether a debugged cache's slab becomes a cpu's for each object and is given up again.
+    tiny : bool
+        Whether there is CONFIG_SLUB_TINY.
     """
 
     free_pointer: Callable[[int, int], int]
@@ -181,6 +191,25 @@ class SlubRules:
     sysfs_calls: bool
     sysfs_sheaves: bool
     orders_agree: bool
+    stats: tuple[str, ...]
+    bulk_counts: tuple[bool, bool]
+    counts_freed_objects: bool
+    debugged_deactivate: bool
+    tiny: bool
+
+
+_STATS = (
+    "alloc_fastpath", "alloc_slowpath", "free_fastpath", "free_slowpath", "free_frozen", "free_add_partial",
+    "free_remove_partial", "alloc_from_partial", "alloc_slab", "alloc_refill", "alloc_node_mismatch", "free_slab",
+    "cpuslab_flush", "deactivate_full", "deactivate_empty", "deactivate_to_head", "deactivate_to_tail",
+    "deactivate_remote_frees", "deactivate_bypass", "order_fallback", "cmpxchg_double_fail", "cmpxchg_double_cpu_fail",
+    "cpu_partial_alloc", "cpu_partial_free", "cpu_partial_node", "cpu_partial_drain",
+)  # fmt: skip
+_SHEAF_STATS = (
+    "sheaf_flush", "sheaf_refill", "sheaf_alloc", "sheaf_free", "barn_get", "barn_get_fail", "barn_put",
+    "barn_put_fail", "sheaf_prefill_fast", "sheaf_prefill_slow", "sheaf_prefill_oversize", "sheaf_return_fast",
+    "sheaf_return_slow",
+)  # fmt: skip
 
 
 _LIVE = ("recording:6.1", "recording:6.12", "oracle:real_kernel_slub_caches")
@@ -381,9 +410,58 @@ TABLE: tuple[Rule, ...] = (
         "orders_agree", (6, 8), True, "The later of the two options moves the other along.",
         "mm/slub.c, setup_slub_min_order", ("source",),
     ),
+    Rule(
+        "stats", (5, 6), _STATS, "CONFIG_SLUB_STATS counts 26 things that a cpu may do with a cache.",
+        "mm/slub.c, slab_attrs", ("source",),
+    ),
+    Rule(
+        "stats", (6, 18),
+        ("alloc_cpu_sheaf", *_STATS[:2], "free_cpu_sheaf", "free_rcu_sheaf", "free_rcu_sheaf_fail", *_STATS[2:],
+         *_SHEAF_STATS),
+        "What goes through sheaves and barns is counted, too.", "mm/slub.c, slab_attrs", ("source",),
+    ),
+    Rule(
+        "bulk_counts", (5, 6), (False, False), "Of a bulk allocation nothing is counted.",
+        "mm/slub.c, kmem_cache_alloc_bulk", ("source",),
+    ),
+    Rule(
+        "bulk_counts", (5, 8), (False, True), "The slow path counts whoever comes.",
+        "mm/slub.c, ___slab_alloc", ("source",),
+    ),
+    Rule(
+        "bulk_counts", (6, 8), (True, True), "Each object of a bulk allocation is counted.",
+        "mm/slub.c, __kmem_cache_alloc_bulk", ("source",),
+    ),
+    Rule(
+        "counts_freed_objects", (5, 6), False, "A chain of objects given back at once is counted once.",
+        "mm/slub.c, do_slab_free", ("source",),
+    ),
+    Rule(
+        "counts_freed_objects", (6, 8), True, "Each object given back to the cpu's slab is counted.",
+        "mm/slub.c, do_slab_free", ("source",),
+    ),
+    Rule(
+        "debugged_deactivate", (5, 6), True, "A debugged cache's slab is a cpu's while one object is taken.",
+        "mm/slub.c, ___slab_alloc", ("source",),
+    ),
+    Rule(
+        "debugged_deactivate", (6, 1), False, "A debugged cache's objects come from the node's list one by one.",
+        "mm/slub.c, alloc_single_from_partial", ("source",),
+    ),
+    Rule("tiny", (5, 6), False, "SLUB has one size; the small allocator is SLOB.", "mm/slub.c", ("source",)),
+    Rule(
+        "tiny", (6, 2), True, "CONFIG_SLUB_TINY leaves out what cpus keep, and empty slabs.",
+        "mm/Kconfig, SLUB_TINY", ("source",),
+    ),
 )  # fmt: skip
 
 
 def has_slub(version: Version) -> bool:
     """Tell whether a kernel's slab allocator is SLUB as this project models it; older ones have SLAB."""
     return in_force(TABLE, version).keys() >= {field.name for field in fields(SlubRules)}
+
+
+def is_tiny(spec: MachineSpec) -> bool:
+    """Tell whether a machine's kernel has the small SLUB of CONFIG_SLUB_TINY."""
+    rule = in_force(TABLE, spec.kernel).get("tiny")
+    return rule is not None and bool(rule.value) and spec.option("CONFIG_SLUB_TINY") == "y"
