@@ -137,8 +137,12 @@ class Kswapd:
         node.highest_zoneidx = max(node.highest_zoneidx or 0, highest_zoneidx)
         node.order = max(node.order, order)
         if node.woken:
+            self._tell_asleep(nid, cpu, "it is awake")
             return False
-        if self.is_hopeless(nid) or not self._needed(nid, order, highest_zoneidx):
+        hopeless = self.is_hopeless(nid)
+        if hopeless or not self._needed(nid, order, highest_zoneidx):
+            tried = f"{node.failures} runs in a row found nothing to free"
+            self._tell_asleep(nid, cpu, tried if hopeless else "enough is free")
             if self.rules.wakes_kcompactd and not gfp & _MAY_WAIT:
                 # There may be enough memory, only in pieces.
                 self.wakeup_kcompactd(nid, order, highest_zoneidx)
@@ -157,7 +161,9 @@ class Kswapd:
             return True
         if self.rules.sleeps_on == "low":
             zones = self._zones(nid, highest_zoneidx)
-            return not all(live.watermark_ok(order, live.mark(af.WMARK_LOW), 0, 0) for live in zones)
+            return not all(
+                live.watermark_ok(order, live.mark(af.WMARK_LOW), 0, 0, live.nr_free_pages) for live in zones
+            )
         boosted = any(live.zone.watermark_boost for live in self._zones(nid, highest_zoneidx))
         return boosted or not self.balanced(nid, order, highest_zoneidx)
 
@@ -196,7 +202,9 @@ class Kswapd:
             # Tried for small blocks only, it is the thread of compaction that makes large ones of them.
             if reached == order:
                 order = reached = node.order
-            if self.is_hopeless(nid) or self.balanced(nid, reached, highest):
+            # Until 4.12 it never gave up, and went round until a process was killed; nobody can be killed here.
+            in_vain = bool(node.failures) and not self.rules.hopeless_after
+            if in_vain or self.is_hopeless(nid) or self.balanced(nid, reached, highest):
                 break
         self._sleep(nid, order, highest)
         self.at_work = None
@@ -256,6 +264,10 @@ class Kswapd:
         return order
 
     # Telling and keeping
+
+    def _tell_asleep(self, nid: int, cpu: int, why: str) -> None:
+        if self.allocator.decisions:
+            self.allocator.decisions((OTHER, cpu, "sim", "kswapd_not_woken", {"nid": nid, "why": why}))
 
     def _tell(self, nid: int, name: str, fields: dict[str, Any]) -> None:
         emit = self.allocator.observed_events
