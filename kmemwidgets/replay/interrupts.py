@@ -23,8 +23,9 @@ class Interrupts:
     counts_preemption : bool
         The fourth latency flag tells how deep preemption was disabled.
     held : collection of int
-        Rows of batches' last events after which the lists were still locked when an interrupt came; asked
-        where preemption is not counted, since nothing else tells.
+        Rows of batches' last events after which the lists were still locked when an interrupt came: the last page
+        reaches its list, and the lock is dropped, after the event. Where preemption is counted, it must be disabled
+        deep enough, but a task may hold two other locks by then.
 
     Attributes
     ----------
@@ -36,6 +37,7 @@ class Interrupts:
         self.allocator = allocator
         self.counts_preemption = counts_preemption
         self.held = frozenset(held)
+        self._beyond = False
         self.doubts: dict[int, int] = {}
         self.possible = allocator.rules.pcp.interruptible
 
@@ -47,6 +49,7 @@ class Interrupts:
         whether that was so; of one that doesn't, it is taken to be so in a refill of small pages: from there to the
         allocation's event it is not far. A huge page is cleared before its event, which takes far longer.
         """
+        self._beyond = False
         if not self.possible or (self.counts_preemption and flags[3:4] not in DEEP):
             return None
         if state.pending:
@@ -57,14 +60,15 @@ class Interrupts:
             return self.allocator.zone_of(pfn) if is_refill and near else None
         if state.drained and self.counts_preemption:
             return self.allocator.zone_of(state.drained[-1][0])
-        # The last page of a batch reaches its list, and the lock is dropped, after its event.
-        if state.closed is not None and (self.counts_preemption or state.closed[0] in self.held):
-            return self.allocator.zone_of(state.closed[1])
+        if state.closed is not None:
+            if state.closed[0] in self.held:
+                return self.allocator.zone_of(state.closed[1])
+            self._beyond = True
         return None
 
     def doubt(self, state: Cpu, pfn: int) -> None:
-        """Note a frame that an interrupt frees to lists that may have been locked."""
-        if self.possible and not self.counts_preemption and state.closed is not None:
+        """Note a frame that an interrupt frees to lists of which `lock_held` could not tell whether they are locked."""
+        if self._beyond and state.closed is not None:
             self.doubts[pfn] = state.closed[0]
 
     def beneath(self, state: Cpu, mine: int, order: int, mt: int, cpu: int) -> int:

@@ -85,20 +85,22 @@ def at_the_end_of_a_batch(flags: str, **more: Any) -> tuple[PageAllocator, PageR
     return allocator, run(allocator, rows, **more), d
 
 
-def test_a_batch_holds_the_lists_a_moment_beyond_its_last_event() -> None:
-    allocator, result, d = at_the_end_of_a_batch("..s2.", counts_preemption=True)
-    assert (result.allocs.exact, result.doubtful) == (2, -1)
-    assert d not in listed(allocator)
-    allocator, result, d = at_the_end_of_a_batch("..s1.", counts_preemption=True)
-    assert result.allocs.exact < 2
-
-
-def test_where_preemption_is_not_counted_the_frames_that_come_next_tell() -> None:
-    _, free_lists, _ = at_the_end_of_a_batch("..s..")
+@pytest.mark.parametrize(("flags", "counts"), [("..s..", False), ("..s2.", True)])
+def test_whether_a_batch_holds_the_lists_beyond_its_last_event_the_frames_that_come_next_tell(
+    flags: str, counts: bool
+) -> None:
+    _, free_lists, _ = at_the_end_of_a_batch(flags, counts_preemption=counts)
     assert free_lists.allocs.exact < 2  # the predicted frame is the one that the interrupt freed
-    _, locked, _ = at_the_end_of_a_batch("..s..", held={4})
-    assert locked.allocs.exact == 2
     assert free_lists.doubtful == 4
+    allocator, locked, d = at_the_end_of_a_batch(flags, counts_preemption=counts, held={4})
+    assert (locked.allocs.exact, locked.doubtful) == (2, -1)
+    assert d not in listed(allocator)
+
+
+def test_with_preemption_disabled_once_a_batch_no_longer_holds_the_lists() -> None:
+    _, result, _ = at_the_end_of_a_batch("..s1.", counts_preemption=True, held={4})
+    assert result.allocs.exact < 2
+    assert result.doubtful == -1
 
 
 def test_a_recorded_frame_that_an_interrupt_freed_in_doubt_tells_of_the_batch() -> None:
