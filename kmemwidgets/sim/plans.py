@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import alloc_flags as af
 from .events import ALLOC, FREE, PCP_PUT, PCP_TAKE, WATERMARK
-from .memmap import IN_USE, IN_USE_LRU, NO_ZONE, ON_PCP
+from .memmap import IN_USE, IN_USE_LRU, NO_ZONE, ON_PCP, MemMap
 from .migratetype import MOVABLE
 from .page import Page
 from .pcp import PerCpuPages, list_index, streak_bound
@@ -29,6 +29,9 @@ Plans = dict["int | None", dict[int, dict[int, dict[Any, tuple[Any, ...]]]]]
 #: By cpu, code of the block in the frame table and place of its page block (`MemMap.places`): list, PerCpuPages, order,
 #: pages of the block, what `streak` grows by and must stay below, code on the list, what the log adds to the page.
 FreePlans = dict[int, list["list[tuple[Any, ...] | None] | None"]]
+
+#: The places of so many page blocks are noted at once.
+NEAR_BLOCKS = 32
 
 #: Codes of the frame table.
 CODES = 256
@@ -182,6 +185,16 @@ def plan_alloc(
     by_gfp[gfp] = pages, pcp, counted, code, (gfp, order, nid, cpu)
 
 
+def _note_places(memmap: MemMap, live: ZoneLists, block: int, number: int) -> None:
+    """Note the places of a zone's page block and of those near it, which are freed to next."""
+    places = memmap.places
+    types = live.free_area.types
+    first = block & -NEAR_BLOCKS
+    for near in range(first, min(first + NEAR_BLOCKS, len(places))):
+        if memmap.zone_ids[near] == number:
+            places[near] = number + 1 << 3 | types[near]
+
+
 def plan_free(allocator: PageAllocator, live: ZoneLists, pfn: int, order: int, mt: int, cpu: int) -> None:
     """Note how a free of this order, cpu, zone and type goes next time."""
     listed = allocator.pcp_allowed(order)
@@ -192,7 +205,9 @@ def plan_free(allocator: PageAllocator, live: ZoneLists, pfn: int, order: int, m
     number = memmap.zone_ids[block]
     if number == NO_ZONE:
         return
-    place = memmap.places[block] = number + 1 << 3 | mt
+    place = number + 1 << 3 | mt
+    if not memmap.places[block]:
+        _note_places(memmap, live, block, number)
     by_code = allocator.free_plans.setdefault(cpu, [None] * CODES)
     by_place = by_code[IN_USE | order]
     if by_place is None:

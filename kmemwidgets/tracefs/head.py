@@ -17,18 +17,21 @@ MAX_LINE = 16384
 
 # TASK_COMM_LEN is 16; a byte that is no text stands as four characters.
 _COMM = r"((?:\\x[0-9a-f]{2}|.){1,16}?)"
-_TIME = r"(?:([^\s:]{1,16})\s{1,32})?(\d{1,19}(?:\.\d{1,9})?):\s{1,32}"
+_FLAGS = r"(?:([^\s:]{1,16})\s{1,32})?"
+_TIME = _FLAGS + r"(\d{1,19}(?:\.\d{1,9})?):\s{1,32}"
 
 # The name stands in 16 columns, whatever it holds; trace-cmd and long names leave the columns.
 # Behind the pid the thread group and behind the cpu the latency flags may stand.
-_TRACE = re.compile(
+_TRACE_TASK = (
     r"(?:(.{16})|\s{0,64}" + _COMM + r")-(\d{1,10})\s{1,32}(?:\((?:\s{0,16}\d{1,10}|-{1,16})\)\s{1,32})?"
-    r"\[(\d{1,5})\]\s{1,32}" + _TIME + r"([^\s:]{1,128}):(?: |$)(.*)"
+    r"\[(\d{1,5})\]\s{1,32}"
 )
-_PERF = re.compile(
-    r"\s{0,64}" + _COMM + r"\s{1,32}(-?\d{1,10})(?:/-?\d{1,10})?\s{1,32}"
-    r"\[(\d{1,5})\]\s{1,32}" + _TIME + r"(?:\d{1,20}\s{1,32})?([\w-]{1,64}):([^\s:]{1,128}):\s{0,64}(.*)"
-)
+_PERF_TASK = r"\s{0,64}" + _COMM + r"\s{1,32}(-?\d{1,10})(?:/-?\d{1,10})?\s{1,32}\[(\d{1,5})\]\s{1,32}"
+_TRACE = re.compile(_TRACE_TASK + _TIME + r"([^\s:]{1,128}):(?: |$)(.*)")
+_PERF = re.compile(_PERF_TASK + _TIME + r"(?:\d{1,20}\s{1,32})?([\w-]{1,64}):([^\s:]{1,128}):\s{0,64}(.*)")
+_SECOND = r"(\d{1,19})\."
+_TRACE_START = re.compile(_TRACE_TASK + _FLAGS + _SECOND)
+_PERF_START = re.compile(_PERF_TASK + _FLAGS + _SECOND)
 
 
 class Head(NamedTuple):
@@ -63,6 +66,25 @@ def read_head(line: str) -> Head | None:
         comm, pid, cpu, flags, time, system, name, text = found.groups()
         return Head(comm, int(pid), int(cpu), flags or "", time, system, name, text)
     return None
+
+
+def read_start(text: str, perf: bool) -> tuple[str, int, int, str, int] | None:
+    """Read a line's text up to the point in its time stamp.
+
+    Returns
+    -------
+    tuple or None
+        Task, pid, cpu, flags, and the column of the stamp; None where it is no such text.
+    """
+    found = (_PERF_START if perf else _TRACE_START).fullmatch(text)
+    if found is None:
+        return None
+    if perf:
+        comm, pid, cpu, flags, second = found.groups()
+    else:
+        column, loose, pid, cpu, flags, second = found.groups()
+        comm = (column or loose).lstrip()
+    return comm, int(pid), int(cpu), flags or "", len(text) - len(second) - 1
 
 
 _LOST = re.compile(

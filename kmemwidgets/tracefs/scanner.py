@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from .head import Head, is_notice, read_head, read_lost, read_text
+from .head import Head, is_notice, read_head, read_lost, read_start, read_text
 from .layouts import KMEM_EVENTS
 from .reader import Lost, is_cut, read_fields
 
@@ -107,15 +107,34 @@ _OBJECTS: dict[str, tuple[str, *tuple[Callable[[str], int | str], ...]]] = {
 _BLOCK = 1 << 15
 
 
+class _Heads(dict[str, tuple[str, int, int, str, int]]):
+    """The start of a line, up to the point in its time stamp, to task, pid, cpu, flags and the stamp's column.
+
+    Raises KeyError where the text is no such start.
+    """
+
+    __slots__ = ("perf",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.perf = False
+
+    def __missing__(self, text: str) -> tuple[str, int, int, str, int]:
+        start = read_start(text, self.perf)
+        if start is None:
+            raise KeyError(text)
+        self[text] = start
+        return start
+
+
 class _Usual:
     """What the lines of one trace usually look like, learnt from those that were read with care.
 
     Attributes
     ----------
     point : int
-        Where the fraction of a second begins: task, cpu and flags stand in columns.
-    heads : dict
-        What stands before that to task, pid, cpu, flags, and the column of the time stamp.
+        Where the fraction of a second begins: task, cpu and flags stand in columns. -1: not known yet.
+    heads : _Heads
     kinds : dict
         The word that names an event to its name, its tails and whether it is a page event; None for an event that
         nobody asked for. Events that are always read with care are not here.
@@ -125,22 +144,24 @@ class _Usual:
 
     def __init__(self, wanted: frozenset[str]) -> None:
         self.wanted = wanted
-        self.point = 0
-        self.heads: dict[str, tuple[str, int, int, str, int]] = {}
+        self.point = -1
+        self.heads = _Heads()
         self.kinds: dict[str, tuple[str, _Tails, bool] | None] = {}
 
     def learn(self, line: str, head: Head) -> None:
-        """Remember how a line begins, if its time stamp has microseconds."""
+        """Remember where a line's time stamp stands, if that has microseconds, and how its event is named."""
+        perf = bool(head.system)
         stamp = f" {head.time}: "
         at = line.find(stamp)
         words = line[at + len(stamp) :].split(None, 1)
         if at < 0 or head.time[-7:-6] != "." or not words or words[0] != f"{head.system}:{head.name}:".lstrip(":"):
             return
         point = at + len(stamp) - 8
-        if point != self.point:
+        if point != self.point or perf != self.heads.perf:
             self.point = point
+            self.heads.perf = perf
             self.heads.clear()
-        self.heads[line[:point]] = head.comm, head.pid, head.cpu, head.flags, at + 1
+            self.kinds.clear()
         name = head.name
         if name not in self.wanted:
             self.kinds[words[0]] = None
