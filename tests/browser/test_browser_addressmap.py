@@ -67,11 +67,26 @@ def test_the_search_finds_addresses_names_and_nothing(book):
     field.fill("ffff888012345678")
     field.press("Enter")
     card = out.locator(".kmem-address-card")
-    card.get_by_text("0x12345678", exact=True).wait_for()
-    card.get_by_text("0xffffea000048d140", exact=True).wait_for()
+    expect(card.locator("[data-field=physical]")).to_have_value("0x12345678")
+    expect(card.locator("[data-field=pfn]")).to_have_value("0x12345")
+    expect(card.locator("[data-field=page]")).to_have_value("0xffffea000048d140")
     field.fill("0000900000000000")
     field.press("Enter")
     card.get_by_text("general protection fault, probably for non-canonical address 0x0000900000000000: 0000").wait_for()
+    # And back: a frame, then a struct page, each to its address in the direct map.
+    for name, words, address in (
+        ("pfn", "0x100", 0xFFFF888000100000),
+        ("page", "ffffea0000000080", 0xFFFF888000002000),
+    ):
+        card.locator(f"[data-field={name}]").fill(words)
+        card.locator(f"[data-field={name}]").press("Enter")
+        book.wait_python("m.focus.address", str(address))
+        expect(card.locator("[data-field=virtual]")).to_have_value(hex(address))
+    card.locator("[data-field=physical]").fill("7fffffffffffffff")
+    card.locator("[data-field=physical]").press("Enter")
+    said = "The direct map has no address for 0x7fffffffffffffff."
+    out.locator(".kmem-live", has_text=said).wait_for(state="attached")
+    expect(card.locator("[data-field=physical]")).to_have_value("0x2000")
     field.fill("vmemmap")
     field.press("Enter")
     book.wait_python("m.area(m.focus.address).name", "'vmemmap'")

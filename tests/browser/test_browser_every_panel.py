@@ -160,6 +160,7 @@ PANELS = {
         ("pan_up", point(".kmem-address-stage", 0.01, 0.99), "a.area(a.focus.address).name", "'user space'"),
         ("whole", button("whole"), "int(a.window[1], 16) == 1 << 64", "True"),
         ("find", write("input[type=search]", "vmemmap", "Enter"), "a.area(a.focus.address).name", "'vmemmap'"),
+        ("translate", write("[data-field=physical]", "0x1000", "Enter"), "a.focus.address == box.va(0x1000)", "True"),
         HELP,
     )),
     "kmalloc": Panel(KmallocPanel, "k", ".kmem-kmalloc-stage", (
@@ -260,7 +261,8 @@ PANELS = {
     ), ("ArrowRight", "t.position"), (
         ("first", button("first"), "t.position, run.now", "(0, 0)"),
         ("next", button("next"), "t.position, run.now", "(1, 1)"),
-        ("alike", click(".kmem-tl-line[data-number='5']"), "t.position, run.now", "(5, 5)"),
+        ("", click(".kmem-tl-line[data-number='4']"), "t.position, run.now", "(4, 4)"),
+        ("alike", click(".kmem-tl-key[data-kind='alloc_pages']"), "t.position, run.now", "(5, 5)"),
         ("previous", button("previous"), "t.position, run.now", "(4, 4)"),
         ("why", button("why"), "t.said.splitlines() == list(run.verbs['why'](4))", "True"),
         ("forward", drag(".kmem-tl-scrub", (0.02, 0.5), (0.7, 0.5)), "run.now == t.position > 150", "True"),

@@ -30,6 +30,7 @@ GESTURES = (
     Gesture("pan_up", "Move up by half a window", "drag, or click the whole space", ("PageUp",), "zoom"),
     Gesture("pan_down", "Move down by half a window", "drag, or click the whole space", ("PageDown",), "zoom"),
     Gesture("find", "Find an address or an area", "click the search field", ("/",), "zoom_to"),
+    Gesture("translate", "Translate an address", "type into a field below the map", ("t",), ""),
     HELP,
 )
 
@@ -78,7 +79,9 @@ class AddressMap(KmemWidget):
         """Return the areas of each space."""
         first = self._spaces[0][0]
         return {
-            "subtitle": "   |   ".join(title(snapshot) for snapshot, _ in self._spaces),
+            "subtitle": f"{first.name}: {title(first)}"
+            if len(self._spaces) == 1
+            else " beside ".join(snapshot.name for snapshot, _ in self._spaces),
             "bits": max(bits_of(snapshot) for snapshot, _ in self._spaces),
             "page_size": first.page_size,
             "spaces": [_space(snapshot, found) for snapshot, found in self._spaces],
@@ -154,6 +157,7 @@ def _space(snapshot: Snapshot, found: tuple[Area, ...]) -> dict[str, Any]:
     bits = bits_of(snapshot)
     return {
         "name": snapshot.name,
+        "title": title(snapshot),
         "regions": [
             {
                 "start": hex(area.start),

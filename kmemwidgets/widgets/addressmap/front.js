@@ -9,8 +9,9 @@ import { hex, sizeWords } from "../_front/format.js";
 import { openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
 import { widgetOf } from "../_front/widget.js";
+import { openCard } from "./card.js";
 import { addressAt, around, between, clampWindow, evenScale, fraction, regionAt, ruler, spread, zoomAt } from "./geometry.js";
-import { translations } from "./translate.js";
+import { frameOf, translate, virtualOf } from "./translate.js";
 
 const HEIGHT = 440;
 const LABEL_GAP = 19;
@@ -18,6 +19,10 @@ const GLIDE_MS = 260;
 const DRAG_PX = 4;
 const OVERVIEW_PX = 34;
 const NARROW_PX = 330; // a column without room for sizes
+const RULED_PX = 440; // one with room for the addresses of its ruler
+const ADDRESS_PX = 300; // labels with room for the first address
+const DIGIT_PX = 6.7; // of the ruler's addresses
+const MOST_PAGES = 20; // more pages on screen are not drawn one by one
 
 export const widget = widgetOf(openView);
 
@@ -31,7 +36,6 @@ function openView({ model, el, signal, wire, focus }) {
   let back = []; // windows to go back to
   let chosen = null; // { space, address }
   let glide = null;
-  let told = ""; // what was said of the chosen area
   const still = matchMedia("(prefers-reduced-motion: reduce)");
 
   const handlers = {
@@ -40,11 +44,12 @@ function openView({ model, el, signal, wire, focus }) {
     open: () => open(),
     back: () => goBack(),
     whole: () => go({ lo: 0n, size: whole }),
-    closer: () => go(zoomAt(goal, middle(), 0.5, whole, page)),
+    closer: () => go(closer()),
     farther: () => go(zoomAt(goal, middle(), 2, whole, page)),
     pan_up: () => go({ lo: goal.lo + goal.size / 2n, size: goal.size }),
     pan_down: () => go({ lo: goal.lo - goal.size / 2n, size: goal.size }),
     find: () => search.focus(),
+    translate: () => card.fields.physical.select(),
   };
   const shell = openShell({ model, el, signal, handlers });
 
@@ -57,19 +62,30 @@ function openView({ model, el, signal, wire, focus }) {
     if (event.key === "Enter") find(search.value.trim());
     if (event.key === "Escape") stage.focus();
   }, { signal });
-  const trail = element("nav", { class: "kmem-address-trail", "aria-label": text("addressmap.trail") });
+  const range = element("code");
+  const extent = element("span");
+  const crumb = (onClick) => {
+    const made = element("button", { type: "button", class: "kmem-address-crumb" });
+    made.addEventListener("click", onClick);
+    return made;
+  };
+  const fromWhole = crumb(() => handlers.whole());
+  const fromArea = crumb(() => {
+    const region = held();
+    if (region) go(around(region.start, region.end, whole, page));
+  });
+  const names = element("div", { class: "kmem-address-names" });
   const pointer = element("code", { class: "kmem-address-faint", "aria-hidden": "true" });
   const stage = element("div", {
     class: "kmem-address-stage", tabindex: "0", role: "listbox", "aria-label": shell.about.title,
   });
-  const card = element("div", { class: "kmem-address-card" });
+  const trail = element("nav", { class: "kmem-address-trail", "aria-label": text("addressmap.trail") }, fromWhole, fromArea, range, extent, pointer);
+  const card = openCard({ say: (words) => shell.say(words), convert, leave: () => stage.focus(), signal });
   const table = element("details", { class: "kmem-address-table" });
-  fill(shell.body, trail, stage, card, table);
+  fill(shell.body, trail, names, stage, card.node, table);
   shell.tools.prepend(search);
-  shell.tool({ label: "−", says: text("addressmap.farther"), onClick: handlers.farther, gesture: "farther" });
-  shell.tool({ label: "+", says: text("addressmap.closer"), onClick: handlers.closer, gesture: "closer" });
-  shell.tool({ label: "↶", says: text("addressmap.back"), onClick: handlers.back, gesture: "back" });
-  shell.tool({ label: "⌂", says: text("addressmap.whole"), onClick: handlers.whole, gesture: "whole" });
+  const buttons = Object.fromEntries([["farther", "−"], ["closer", "+"], ["back", "↶"], ["whole", "⌂"]].map(([gesture, label]) =>
+    [gesture, shell.tool({ label, says: text(`addressmap.${gesture}`), onClick: () => handlers[gesture](), gesture })]));
 
   const draw = onceAFrame(paint, signal);
   followWidth(stage, signal, (width) => {
@@ -84,6 +100,9 @@ function openView({ model, el, signal, wire, focus }) {
     window_ ??= readWindow(model.get("window"), whole, page);
     goal ??= window_;
     shell.subtitle(state.data.subtitle);
+    card.renew();
+    fill(names, ...(spaces.length < 2 ? [] : spaces.map(({ name, title }) =>
+      element("div", {}, element("strong", { text: name }), element("span", { class: "kmem-address-faint", text: title })))));
     writeTable();
     draw();
   }, signal);
@@ -107,6 +126,13 @@ function openView({ model, el, signal, wire, focus }) {
 
   // Moving --------------------------------------------------------------------------
 
+  // Half a window, with what is chosen in its middle.
+  function closer() {
+    const at = chosen ? fraction(chosen.address, goal) : -1;
+    if (at < 0 || at > 1) return zoomAt(goal, 0.5, 0.5, whole, page);
+    const size = goal.size / 2n < page ? page : goal.size / 2n;
+    return { lo: chosen.address - size / 2n, size };
+  }
   function middle() {
     const at = chosen ? fraction(chosen.address, goal) : 0.5;
     return at < 0 || at > 1 ? 0.5 : at;
@@ -142,6 +168,7 @@ function openView({ model, el, signal, wire, focus }) {
   function goBack() {
     const before = back.pop();
     if (before) go(before, { remember: false });
+    else complain(text("addressmap.nowindow"));
   }
   function reveal(address) {
     const region = regionOf(0, address);
@@ -184,7 +211,36 @@ function openView({ model, el, signal, wire, focus }) {
         return;
       }
     }
-    shell.say(text("addressmap.nothing", { words }));
+    complain(text("addressmap.nothing", { words }));
+  }
+  // A field was filled in: go to the address that it stands for.
+  function convert(name, words) {
+    const space = chosen?.space ?? 0;
+    const number = /^(0x)?[0-9a-f]{1,16}$/i.test(words) ? BigInt(words.toLowerCase().startsWith("0x") ? words : `0x${words}`) : null;
+    if (number === null) {
+      complain(words ? text("addressmap.nonumber", { words }) : "");
+      return;
+    }
+    const pfn = name === "pfn" ? number : name === "page" ? frameOf(spaces[space], number) : null;
+    const physical = name === "physical" ? number : pfn === null ? null : pfn * page;
+    const address = name === "virtual" ? number : physical === null ? null : virtualOf(spaces[space], physical);
+    if (address === null || address >= whole) {
+      complain(text(name === "page" && pfn === null ? "addressmap.nopage" : "addressmap.novirtual", { number: hex(number) }));
+      return;
+    }
+    card.renew(); // the other fields follow, also where the address is the same
+    choose(space, address);
+    if (!inside(address)) reveal(address);
+  }
+  // Say what can't be done, where it was asked for; the fields show again what is chosen.
+  function complain(words) {
+    card.renew(words);
+    draw();
+  }
+  // The area of the first space that the whole window lies in.
+  function held() {
+    const region = regionOf(0, window_.lo);
+    return region && window_.lo + window_.size <= region.end && window_.size < whole ? region : null;
   }
   function shown(space) {
     const end = window_.lo + window_.size;
@@ -205,8 +261,11 @@ function openView({ model, el, signal, wire, focus }) {
 
   function column(space, index, wide, height) {
     const narrow = wide < NARROW_PX;
-    const strip = narrow ? { x: 58, width: 34 } : { x: 84, width: Math.min(150, Math.max(60, wide * 0.24)) };
-    const box = element("div", { class: "kmem-address-column", style: `width:${wide}px` });
+    const ruled = wide >= RULED_PX;
+    const strip = narrow
+      ? { x: 58, width: 34 }
+      : { x: ruled ? 58 + digits() * DIGIT_PX : 84, width: Math.min(150, Math.max(60, wide * 0.2)) };
+    const box = element("div", { class: "kmem-address-column", role: "group", "aria-label": space.name, style: `width:${wide}px` });
     const picture = svgElement("svg", { width: wide, height, "aria-hidden": "true" });
     const low = space.scale.toPart(window_.lo);
     const high = space.scale.toPart(window_.lo + window_.size);
@@ -235,14 +294,37 @@ function openView({ model, el, signal, wire, focus }) {
     for (const mark of ruler(window_, 6)) {
       const y = height * (1 - fraction(mark, window_));
       picture.append(svgElement("path", { class: "kmem-address-tick", d: `M${strip.x - 5} ${y} h5` }));
+      if (!ruled) continue;
+      picture.append(svgElement("text", {
+        class: "kmem-address-mono", x: strip.x - 10, y: Math.min(height - 3, Math.max(10, y + 4)), "text-anchor": "end",
+        text: (mark < whole ? mark : whole - 1n).toString(16).padStart(digits(), "0"),
+      }));
     }
+    picture.append(...pages(space, strip, height));
     if (chosen && chosen.space === index && inside(chosen.address)) {
       const y = height * (1 - fraction(chosen.address, window_));
       picture.append(svgElement("path", { class: "kmem-address-pointer", d: `M${strip.x - 9} ${y - 5} l8 5 l-8 5 z` }));
     }
     box.append(picture, ...labels(regions, index, strip, wide, height, picture));
-    if (spaces.length > 1) box.append(element("div", { class: "kmem-address-name", text: space.name }));
     return box;
+  }
+
+  // So close that pages can be told apart: each with its frame, where addresses lead straight to memory.
+  function pages(space, strip, height) {
+    if (window_.size > BigInt(MOST_PAGES) * page) return [];
+    const out = [];
+    for (let at = window_.lo - (window_.lo % page); at < window_.lo + window_.size; at += page) {
+      const [low, high] = [at, at + page].map((edge) => height * (1 - fraction(edge, window_)));
+      const { pfn } = translate(space, at, page);
+      out.push(svgElement("path", { class: "kmem-address-page", d: `M${strip.x} ${low} h${strip.width}` }));
+      if (pfn !== null) {
+        out.push(svgElement("text", {
+          class: "kmem-address-frame", x: strip.x + strip.width / 2, y: (Math.min(low, height) + Math.max(high, 0)) / 2 + 4,
+          "text-anchor": "middle", text: text("addressmap.frame", { pfn: hex(pfn) }),
+        }));
+      }
+    }
+    return out;
   }
 
   function labels(regions, index, strip, wide, height, picture) {
@@ -258,6 +340,7 @@ function openView({ model, el, signal, wire, focus }) {
     const kept = order.length <= room ? order : biggest(order, regions, room - 1, index);
     const places = spread(kept.map((i) => wants[i]), LABEL_GAP, height) ?? [];
     const x = strip.x + strip.width;
+    const addressed = wide - x - 40 > ADDRESS_PX;
     const out = kept.map((i, n) => {
       const region = regions[i];
       picture.append(svgElement("path", {
@@ -266,12 +349,14 @@ function openView({ model, el, signal, wire, focus }) {
       const label = element(
         "div",
         {
-          class: `kmem-address-label${region.group === "hole" ? " kmem-address-faint" : ""}`, role: "option",
+          class: `kmem-address-label${region.group === "hole" ? " kmem-address-faint" : ""}${addressed ? " kmem-address-wide" : ""}`,
+          role: "option", id: `${shell.root.getAttribute("aria-labelledby")}-${index}-${region.start.toString(16)}`,
           "aria-selected": String(holds(region, index)),
           style: `left:${x + 34}px;top:${places[n] - LABEL_GAP / 2}px;max-width:${Math.max(40, wide - x - 40)}px`,
         },
         element("i", { class: `kmem-address-swatch kmem-address-${region.group}` }),
-        element("span", { text: region.name, "data-term": region.term || null }),
+        addressed ? element("code", { text: region.start.toString(16).padStart(digits(), "0") }) : null,
+        element("span", { class: "kmem-address-area", text: region.name, "data-term": region.term || null }),
         wide < NARROW_PX ? null : element("span", { class: "kmem-address-size", text: sizeWords(region.end - region.start) }),
       );
       label.addEventListener("click", () => choose(index, region.start));
@@ -298,44 +383,39 @@ function openView({ model, el, signal, wire, focus }) {
     return Boolean(chosen && chosen.space === space && chosen.address >= region.start && chosen.address < region.end);
   }
 
+  function digits() {
+    return whole > 1n << 32n ? 16 : 8;
+  }
+
   function writeTrail() {
     const top = window_.lo + window_.size - 1n;
-    fill(
-      trail,
-      element("code", { text: `${wideHex(window_.lo)} – ${wideHex(top)}` }),
-      element("span", { text: text("addressmap.window", { size: sizeWords(window_.size) }) }),
-      pointer,
-    );
+    const region = held();
+    const all = goal.size === whole;
+    fromWhole.hidden = all;
+    fromWhole.textContent = text("addressmap.crumb.whole", { size: sizeWords(whole) });
+    fromArea.hidden = !region;
+    fromArea.textContent = region ? text("addressmap.crumb.area", { name: region.name, size: sizeWords(region.end - region.start) }) : "";
+    range.textContent = `${wideHex(window_.lo)} – ${wideHex(top)}`;
+    extent.textContent = text("addressmap.window", { size: sizeWords(window_.size) });
+    const off = { farther: all, whole: all, closer: goal.size === page, back: !back.length };
+    for (const [gesture, made] of Object.entries(buttons)) {
+      if (off[gesture]) made.setAttribute("aria-disabled", "true");
+      else made.removeAttribute("aria-disabled");
+    }
+    const region_ = chosen && regionOf(chosen.space, chosen.address);
+    const option = region_ && `${shell.root.getAttribute("aria-labelledby")}-${chosen.space}-${region_.start.toString(16)}`;
+    if (option && stage.querySelector(`[id="${option}"]`)) stage.setAttribute("aria-activedescendant", option);
+    else stage.removeAttribute("aria-activedescendant");
   }
 
   function writeCard() {
     if (!chosen) {
-      fill(card, element("span", { class: "kmem-address-faint", text: text("addressmap.hint") }));
+      card.show("none");
       return;
     }
-    const space = spaces[chosen.space];
-    const region = regionOf(chosen.space, chosen.address);
-    const rows = translations(space, chosen.address, page, whole > 1n << 32n ? 16 : 8).map(([name, value]) => [
-      element("dt", { text: name }),
-      element("dd", {}, element("code", { text: value })),
-    ]);
-    fill(
-      card,
-      element("strong", { text: region?.name ?? text("addressmap.nowhere") }),
-      region ? element("code", { text: `${wideHex(region.start)} – ${wideHex(region.end - 1n)}` }) : null,
-      region ? element("span", { text: sizeWords(region.end - region.start) }) : null,
-      region?.says ? element("p", { text: region.says }) : null,
-      element("dl", {}, element("dt", { text: text("addressmap.address") }),
-        element("dd", {}, element("code", { text: wideHex(chosen.address) })), ...rows.flat()),
-    );
-    const words = region
-      ? text("addressmap.said", {
-          name: region.name, start: hex(region.start), end: hex(region.end - 1n), size: sizeWords(region.end - region.start),
-        })
-      : text("addressmap.nowhere");
-    // Once, not with every frame of a glide: something else may have been said since.
-    if (words !== told) shell.say(words);
-    told = words;
+    card.show(`${chosen.space} ${chosen.address}`, {
+      space: spaces[chosen.space], address: chosen.address, region: regionOf(chosen.space, chosen.address), page, wideHex, digits: digits(),
+    });
   }
 
   function writeTable() {
@@ -356,7 +436,7 @@ function openView({ model, el, signal, wire, focus }) {
   }
 
   function wideHex(address) {
-    return "0x" + address.toString(16).padStart(whole > 1n << 32n ? 16 : 8, "0");
+    return "0x" + address.toString(16).padStart(digits(), "0");
   }
 
   // Mouse ---------------------------------------------------------------------------
@@ -392,6 +472,9 @@ function openView({ model, el, signal, wire, focus }) {
     const shift = addressAt(Math.abs(dy) / stage.clientHeight, { lo: 0n, size: grip.from.size });
     go({ lo: dy > 0 ? grip.from.lo + shift : grip.from.lo - shift, size: grip.from.size },
       { smooth: false, remember: false });
+  }, { signal });
+  stage.addEventListener("pointerleave", () => {
+    pointer.textContent = "";
   }, { signal });
   stage.addEventListener("pointerup", (event) => {
     const held = grip;

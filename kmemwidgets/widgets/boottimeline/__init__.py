@@ -21,8 +21,8 @@ GESTURES = (
     Gesture("previous_change", "Last step before that changed memory", "button ◀◀", ("PageUp",), "go"),
     Gesture("first", "Before the first step", "button |◀", ("Home",), "go"),
     Gesture("last", "After the last step", "button ▶|", ("End",), "go"),
-    Gesture("next_piece", "Follow the next piece of memory", "click a piece of the bars", ("]",), ""),
-    Gesture("previous_piece", "Follow the piece below it", "click a piece of the bars", ("[",), ""),
+    Gesture("next_piece", "Follow the next piece of memory", "click a piece of the bars", ("]",), "select"),
+    Gesture("previous_piece", "Follow the piece below it", "click a piece of the bars", ("[",), "select"),
     HELP,
 )
 
@@ -110,6 +110,7 @@ class BootTimeline(KmemWidget):
                 }
                 for step in self._steps
             ],
+            "page_size": self._spec.page_size,
             "firmware": [[hex(entry.start), hex(entry.end), entry.kind] for entry in self._spec.memory],
         }
 

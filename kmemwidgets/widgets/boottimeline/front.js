@@ -12,7 +12,8 @@ const MARK_PX = 80; // room for an address below them
 
 export const widget = widgetOf(openView);
 
-function openView({ model, el, signal, wire }) {
+function openView({ model, el, signal, wire, focus }) {
+  let page = 4096n;
   let steps = [];
   let firmware = [];
   let pieces = [];
@@ -69,6 +70,7 @@ function openView({ model, el, signal, wire }) {
       calls: step.calls.map(([name, start, end, caller, estimated]) => ({ what: name, ...range([start, end]), caller, estimated })),
     }));
     pieces = cut(steps, firmware);
+    page = BigInt(state.data.page_size);
     shell.subtitle(state.data.subtitle);
     const id = shell.root.getAttribute("aria-labelledby");
     let outer = "";
@@ -154,10 +156,20 @@ function openView({ model, el, signal, wire }) {
     const found = event.target.closest("[data-piece]");
     if (found) follow(Number(found.dataset.piece));
   }, { signal });
+  // Shared with linked widgets as the frames of the piece.
   function follow(number) {
     picked = Math.max(0, Math.min(pieces.length - 1, number));
-    draw();
+    const { start, end } = pieces[picked];
+    focus.set({ start: Number(start / page), count: Number((end - start + page - 1n) / page) });
   }
+  focus.subscribe((place) => {
+    if (place.start === undefined) return;
+    const [at, next] = [BigInt(place.start) * page, (BigInt(place.start) + 1n) * page];
+    const holds = ({ start, end }) => end > at && start < next;
+    // Of two pieces of one frame the one stays that was picked here.
+    if (picked < 0 || !holds(pieces[picked])) picked = pieces.findIndex(holds);
+    draw();
+  }, signal);
   // Where a piece of memory stands after the steps so far, in one sentence.
   function followed(of, state, entry) {
     const parts = [
