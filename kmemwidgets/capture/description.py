@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kmemwidgets.procfs import dmesg, iomem
-from kmemwidgets.records import BadInput, MachineSpec, MemoryRange, NodeRange, Region, Version, parse_version
+from kmemwidgets.records import BadInput, MachineSpec, MemoryRange, Region, Version, parse_version
+
+from .node_ranges import node_ranges
 
 if TYPE_CHECKING:
     from .recording import Capture
@@ -117,16 +119,17 @@ def describe(capture: Capture) -> MachineSpec:
     numbers = {found[1]: int(found[2]) for found in _NUMBER.finditer(kcore)}
     page_size = int(capture.meta.get("page_size") or 4096)
     cpus, cpu_node, distances = _topology(capture, log)
+    memory = _memory(capture, arch, log, regions)
     return MachineSpec(
         arch=arch,
         kernel=kernel_of(capture),
-        memory=_memory(capture, arch, log, regions),
+        memory=memory,
         cpus=cpus,
         name=capture.name,
         page_size=page_size,
         pae=options.get("CONFIG_X86_PAE") == "y",
         va_bits=_va_bits(capture, arch, options, numbers, cmdline),
-        nodes=_nodes(log),
+        nodes=node_ranges(log, memory, capture.node_ids(), firmware_table=arch.startswith("x86")),
         cpu_node=cpu_node,
         distances=distances,
         reserved=_reserved(capture, log, regions, page_size),
@@ -184,13 +187,6 @@ def _memblock(capture: Capture, table: str) -> tuple[MemoryRange, ...]:
         kind = "usable" if table == "memory" else "reserved"
         rows.append(MemoryRange(int(found[1], 16), int(found[2], 16) + 1, kind, nid=nid))
     return tuple(rows)
-
-
-def _nodes(log: dmesg.BootLog) -> tuple[NodeRange, ...]:
-    """Return which node owns which memory: SRAT, or where a device tree says it the span set up for each node."""
-    if log.srat:
-        return log.srat
-    return log.initmem if len(log.initmem) > 1 else ()
 
 
 def _topology(capture: Capture, log: dmesg.BootLog) -> tuple[int, tuple[int, ...], tuple[tuple[int, ...], ...]]:

@@ -26,6 +26,7 @@ _SRAT = re.compile(rf"(?:ACPI: )?SRAT: Node ([0-9]{{1,4}}) PXM [0-9]+ {_MEM}( ho
 _SRAT_CPU = re.compile(r"(?:ACPI: )?SRAT: PXM ([0-9]+) -> (?:APIC|X2APIC|MPIDR|GICC) (\S+) -> Node ([0-9]{1,4})")
 _ZONE = re.compile(rf"  (\w+) +(?:{_MEM}|empty)")
 _NODE = re.compile(rf"  node +([0-9]{{1,4}}): {_MEM}")
+_NODE_DATA = re.compile(rf"(?:NUMA: )?NODE_DATA(?:\(([0-9]{{1,4}})\) allocated)? {_MEM}")
 _INITMEM = re.compile(rf"Initmem setup node ([0-9]{{1,4}}) {_MEM}")
 _MOVABLE = re.compile(r"  Node ([0-9]{1,4}): (0x[0-9a-f]{1,16})")
 _FALLBACK = re.compile(r"Fallback order for Node ([0-9]{1,4}):((?: [0-9]+)*) ?")
@@ -116,6 +117,7 @@ class BootLog:
     movable_start: tuple[tuple[int, int], ...] = ()
     early_node_ranges: tuple[NodeRange, ...] = ()
     initmem: tuple[NodeRange, ...] = ()
+    node_data: tuple[MemoryRange, ...] = ()
     zonelists: int | None = None
     total_pages: int | None = None
     fallback: tuple[tuple[int, tuple[int, ...]], ...] = ()
@@ -157,6 +159,7 @@ class _Reader:
         self.movable_start: list[tuple[int, int]] = []
         self.early: list[NodeRange] = []
         self.initmem: list[NodeRange] = []
+        self.node_data: list[MemoryRange] = []
         self.built: tuple[int, int] | None = None
         self.fallback: list[tuple[int, tuple[int, ...]]] = []
         self.memory: MemoryLine | None = None
@@ -219,6 +222,12 @@ class _Reader:
             if start < end < 1 << 60:
                 self.initmem.append(NodeRange(int(found[1]), start, end))
 
+    def _node_data(self, number: int, line: str) -> None:
+        if found := _NODE_DATA.match(line):
+            # Where a node's record lies; older kernels don't tell whose it is.
+            start, end = self._bounds(number, found[2], found[3])
+            self.node_data.append(MemoryRange(start, end, "reserved", nid=int(found[1]) if found[1] else None))
+
     def _zonelists(self, _number: int, line: str) -> None:
         if self.built is None and (found := _BUILT.search(line)):
             self.built = (int(found[1]), int(found[2]))
@@ -273,6 +282,7 @@ _KINDS = (
     ("BIOS-", _Reader._e820),  # noqa: SLF001
     ("SRAT:", _Reader._srat),  # noqa: SLF001
     ("Initmem setup", _Reader._initmem),  # noqa: SLF001
+    ("NODE_DATA", _Reader._node_data),  # noqa: SLF001
     ("zonelists", _Reader._zonelists),  # noqa: SLF001
     ("Fallback order", _Reader._fallback),  # noqa: SLF001
     ("Memory: ", _Reader._memory),  # noqa: SLF001
@@ -309,6 +319,7 @@ def parse(text: str, where: str = "dmesg") -> BootLog:
         movable_start=tuple(reader.movable_start),
         early_node_ranges=tuple(reader.early),
         initmem=tuple(reader.initmem),
+        node_data=tuple(reader.node_data),
         zonelists=reader.built[0] if reader.built else None,
         total_pages=reader.built[1] if reader.built else None,
         fallback=tuple(reader.fallback),
