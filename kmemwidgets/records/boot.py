@@ -40,7 +40,7 @@ class BootStep:
         Kernel file.
     calls : tuple of BootCall
     prints : tuple of str
-        Lines of the kernel's log about memory; a question mark for what only a real image knows.
+        Lines of the kernel's log about memory; a question mark for what only a real image or boot knows.
     """
 
     name: str

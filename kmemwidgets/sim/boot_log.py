@@ -109,12 +109,13 @@ def memory_figures(spec: MachineSpec, memblock: Memblock) -> MemoryFigures:
     bounds = [(span.start_pfn, span.start_pfn + span.spanned) for span in spans if span.name in high]
     given_high = sum(max(min(end, top) - max(start, low), 0) for start, end, _nid in free for low, top in bounds)
     present_high = sum(span.present for span in spans if span.name in high)
-    available = given
+    # Late, the kernel has taken pages for itself: how many, what it was asked at the hand-over doesn't tell.
+    available: int | None = None
     if not rules_for(spec).memory_line_late:
         cut = {nid: first_deferred(spec, memory, spans, nid) for nid in {entry.nid for entry in memory}}
         available = sum(max(min(end, cut[nid]) - start, 0) for start, end, nid in free) - vmalloc_tables(spec)
     return MemoryFigures(
-        available=available * kb,
+        available=None if available is None else available * kb,
         physical=physical * kb,
         end=memory[-1].end_pfn * kb,
         reserved=(physical - given - cma) * kb,

@@ -17,8 +17,8 @@ class MemoryFigures:
 
     Attributes
     ----------
-    available : int
-        Free in the page allocator.
+    available : int or None
+        Free in the page allocator; None where the line comes so late that the kernel has taken pages already.
     physical : int
         RAM in all zones.
     end : int
@@ -34,7 +34,7 @@ class MemoryFigures:
         Sizes of the image's parts that are known: code, rwdata, rodata, init, bss.
     """
 
-    available: int
+    available: int | None
     physical: int
     end: int
     reserved: int
@@ -80,8 +80,9 @@ def memory_lines_of_a_board(f: MemoryFigures) -> tuple[str, ...]:
 def memory_line_with_cma(f: MemoryFigures) -> tuple[str, ...]:
     """5.6 on: every part of the image, what is reserved, and what is kept for CMA."""
     high = "" if f.highmem is None else f", {f.highmem}K highmem"
+    available = UNKNOWN if f.available is None else f.available
     line = (
-        f"Memory: {f.available}K/{f.physical}K available ({f.part('code')}K kernel code, {f.part('rwdata')}K rwdata, "
+        f"Memory: {available}K/{f.physical}K available ({f.part('code')}K kernel code, {f.part('rwdata')}K rwdata, "
         f"{f.part('rodata')}K rodata, {f.part('init')}K init, {f.part('bss')}K bss, {f.reserved}K reserved, "
         f"{f.cma}K cma-reserved{high})"
     )

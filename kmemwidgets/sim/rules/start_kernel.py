@@ -126,7 +126,7 @@ MEANINGS: Mapping[str, tuple[str, str]] = MappingProxyType({
     "memblock_free_all": ("Gives every frame that is not reserved to the page allocator.", "mm/memblock.c"),
     "mem_init": ("Gives free memory to the page allocator (up to 6.12); before 6.1 it prints the Memory: line.",
                  "arch/*/mm/init.c"),
-    "page_alloc_init_late": ("Waits for the threads that initialise the rest of struct pages; prints the Memory: line.",
+    "page_alloc_init_late": ("Waits for the rest of struct pages; prints the Memory: line, with all cpus up by then.",
                              "mm/mm_init.c"),
     "mem_init_print_info": ("Prints the Memory: line.", "mm/mm_init.c"),
     "kmem_cache_init": ("Makes the first slab caches with the help of two static ones, then kmalloc's.", "mm/slub.c"),

@@ -87,6 +87,8 @@ def test_which_step_prints_the_memory_line(kernel, step):
     assert len(lines[step]) == 1
     assert lines[step][0].startswith("Memory: ")
     assert ("cma-reserved" in lines[step][0]) is not kernel.startswith("2")
+    # So late, only a real boot knows what the kernel has taken meanwhile.
+    assert ("Memory: ?K/" in lines[step][0]) == (step == "page_alloc_init_late")
 
 
 def test_2_4_counts_holes_and_high_memory():
