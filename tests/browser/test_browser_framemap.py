@@ -180,7 +180,7 @@ BY_KEY: dict[str, tuple[list[str], str, str]] = {
 }
 
 #: Gestures that only concern the screen, or that are off here; they have tests of their own.
-BY_KEY_ELSEWHERE = {"color", "png", "svg", "help", "reset"}
+BY_KEY_ELSEWHERE = {"color", "png", "svg", "help", "reset", "why"}
 
 
 def test_every_gesture_has_a_test() -> None:

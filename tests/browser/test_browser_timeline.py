@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from ast import literal_eval
 from typing import Any
 
@@ -114,6 +115,36 @@ def test_what_is_read_is_what_python_says(lab: Any, shown: Any, line: Any) -> No
     assert kinds == literal_eval(shown.python("[k[0] for k in w.data()['kinds']]"))
     bars = line.locator(".kmem-tl-picture path").evaluate_all("p => p.map(e => e.dataset.kind)")
     assert bars == kinds
+
+
+def test_a_recorded_trace_has_lists_and_answers(lab: Any, shown: Any) -> None:
+    output = shown.run(
+        "from kmemwidgets import BuddyPanel, Capture, link\n"
+        "t = Timeline(Capture.bundled('amd64-512m'), trace='t_quiet'); b = BuddyPanel(t.source)\n"
+        "link(t, b); display(t); display(b)"
+    )
+    line, panel = output.locator(".kmem-timeline"), output.locator(".kmem-buddypanel")
+    line.locator("[data-number='12']").click()
+    shown.wait_python("t.position", "12")
+    line.locator("[data-gesture='why']").click()
+    said = line.locator(".kmem-said p")
+    expect(said.last).to_have_text("the recorded kernel gave cpu 0 the same frame")
+    assert said.all_text_contents() == literal_eval(shown.python("list(t.source.why(12))"))
+    # Press in the picture, and drag on.
+    box = box_of(line.locator(".kmem-tl-picture"))
+    lab.page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 20)
+    lab.page.mouse.down()
+    lab.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 20)
+    lab.page.mouse.up()
+    shown.wait_python("abs(2 * t.position - t.length) < t.length // 50", "True")
+    rows = json.dumps(literal_eval(shown.python("[row['says'] for row in b.data()['rows']]")))
+    wait_in(
+        panel,
+        """(panel, rows) => JSON.stringify([...panel.querySelectorAll('.kmem-bp-row')]
+        .map(row => row.getAttribute('aria-label'))) === JSON.stringify(JSON.parse(rows))""",
+        rows,
+    )
+    shown.execute("t.close(); b.close()")
 
 
 def test_a_run_is_played_and_two_views_agree(lab: Any, shown: Any, line: Any) -> None:

@@ -24,6 +24,8 @@ export function openShell({ model, el, signal, handlers = {}, onTheme = () => {}
   const live = element("div", { class: "kmem-live", role: "status", "aria-live": "polite" });
   const head = element("div", { class: "kmem-head" }, title, subtitle, tools);
   const root = element("section", { class: `kmem kmem-${about.widget}`, "aria-labelledby": title.id }, head, error, body, live);
+  // Until there is something to say: a kernel that is busy answers when its cells are done.
+  subtitle.textContent = text("shell.waiting");
   fill(el, root);
 
   size(root, model);

@@ -131,7 +131,7 @@ def by_order(nr_free: Sequence[int], where: str) -> Plot:
             Series(
                 "free area: share of free memory in blocks of this order",
                 tuple(number / (sum(pages) or 1) for number in pages),
-                HUES[5],
+                HUES[7],
                 "bars",
             ),
             Series("unusable index", tuple(unusable_free_index(nr_free, o) / 1000 for o in orders), HUES[0]),

@@ -108,6 +108,8 @@ function openView({ model, el, signal, wire, focus }) {
     data = state.data;
     shell.subtitle([data.name, data.line].filter(Boolean).join(" · "));
     chart.show(data.chart);
+    // What was read out of a row is of the moment before.
+    shell.say("");
     draw();
   }, signal);
 }

@@ -77,9 +77,10 @@ _FAMILIES: Mapping[str, tuple[tuple[str, str], tuple[str, str]]] = MappingProxyT
     {
         "boot: ": (("#5f6b77", "#8f9ba7"), ("#b4bec8", "#4a545e")),
         "slab: ": (("#e69f00", "#f2bd3d"), ("#8a5a00", "#a87a1c")),
-        "alloc_pages": (("#0072b2", "#3f9fe6"), ("#56b4e9", "#9ad8fb")),
+        "alloc_pages, movable": (("#00875f", "#32bd92"), ("#00875f", "#32bd92")),
+        "alloc_pages": (("#0072b2", "#3f9fe6"), ("#0072b2", "#3f9fe6")),
         "on a per-CPU list": (("#b9d4e6", "#33505f"), ("#b9d4e6", "#33505f")),
-        "before the trace": (("#aab4be", "#56616c"), ("#aab4be", "#56616c")),
+        "before the trace": (("#cdc3b3", "#5f574a"), ("#cdc3b3", "#5f574a")),
         "kmalloc, whole pages": (("#d55e00", "#f07f2e"), ("#d55e00", "#f07f2e")),
         "vmalloc": (("#6a4fc0", "#a993f5"), ("#6a4fc0", "#a993f5")),
         "page table": (("#b5408c", "#e68cc4"), ("#b5408c", "#e68cc4")),

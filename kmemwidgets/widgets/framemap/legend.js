@@ -4,6 +4,9 @@ import { element, fill } from "../_front/dom.js";
 import { count, sizeWords } from "../_front/format.js";
 import { text } from "../_front/strings.js";
 
+/** With more kinds than this the legend goes below the map. */
+const MANY = 13;
+
 /** Build the list of kinds. `onToggle(name)` when one is chosen. */
 export function buildLegend(map, { onToggle, onAll }) {
   const rows = new Map();
@@ -47,6 +50,7 @@ export function buildLegend(map, { onToggle, onAll }) {
         row.number.textContent = `${map.step > 1 ? "≈ " : ""}${count(perKind[index])}`;
         row.share.textContent = sizeWords(perKind[index] * map.page_size);
       });
+      node.closest(".kmem-framemap-body")?.classList.toggle("kmem-framemap-many", perKind.filter(Boolean).length > MANY);
       return map.kinds.reduce((sum, kind, index) => sum + (kind.name === "hole" ? 0 : perKind[index]), 0);
     },
   };

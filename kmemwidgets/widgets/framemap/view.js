@@ -19,6 +19,7 @@ const BUTTONS = [
   ["▣", "part"],
   ["↶", "undo"],
   ["|◀", "reset"],
+  [text("framemap.why.label"), "why"],
   ["PNG", "png"],
   ["SVG", "svg"],
 ];
@@ -103,14 +104,12 @@ function elements() {
 function dressShell({ model, shell, parts }) {
   parts.colorBy.addEventListener("change", () => put(model, { color_by: parts.colorBy.value }));
   shell.tools.prepend(parts.colorBy);
-  for (const [label, gesture] of BUTTONS) {
+  const off = shell.about.gestures.find((gesture) => gesture.name === "why").off;
+  for (const [label, gesture] of BUTTONS.filter(([, name]) => name !== "why" || !off)) {
     shell.tool({ label, says: text(`framemap.${gesture}`), gesture, onClick: () => shell.handlers[gesture]() });
   }
-  if (!shell.about.gestures.find((gesture) => gesture.name === "why").off) {
-    shell.tool({ label: text("framemap.why.label"), says: text("framemap.why"), gesture: "why", onClick: () => shell.handlers.why() });
-  }
   shell.body.classList.add("kmem-framemap-body");
-  fill(shell.body, element("p", { class: "kmem-waiting", text: text("shell.waiting") }));
+  fill(shell.body);
 }
 
 function followSize(parts, body, draw, signal) {
@@ -136,6 +135,7 @@ function build(view, map) {
   if (drawn === view.drawn) return;
   view.drawn = drawn;
   view.painter.recolor();
+  shell.subtitle(map.name);
   if (!map.known) {
     fill(shell.body, buildTotals(map, zoneWords));
     shell.say(text("framemap.unknown"));
@@ -155,7 +155,6 @@ function build(view, map) {
   fill(parts.colorBy, ...map.tables.map(option));
   parts.colorBy.value = model.get("color_by");
   parts.colorBy.hidden = map.tables.length < 2;
-  shell.subtitle(map.name);
 }
 
 /** Follow the focus: show what another widget chose. */

@@ -2,7 +2,7 @@
 
 import { element, fill, onceAFrame, svgElement } from "../_front/dom.js";
 import { count } from "../_front/format.js";
-import { openShell, put } from "../_front/shell.js";
+import { ask, openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
 import { openTold } from "../_front/told.js";
 import { openWire } from "../_front/wire.js";
@@ -136,11 +136,18 @@ function openView({ model, el, signal, wire }) {
     const now = JSON.stringify(data.kinds.map(([name, color]) => [name, color]));
     if (now !== keys) {
       keys = now;
-      fill(legend, ...data.kinds.map(([name, color]) => element("span", { class: "kmem-chart-key" }, element("i", { style: `--c:${color}` }), name)));
+      fill(legend, ...data.kinds.map(([name, color]) => keyOf(name, color, name === "others" ? null : () => ask(model, "alike", { kind: name }))));
     }
     draw();
     speak();
   }, signal);
+}
+
+/** An entry of the legend; a click on one goes to the next moment of its kind. */
+function keyOf(name, color, go) {
+  const mark = element("i", { style: `--c:${color}` });
+  if (!go) return element("span", { class: "kmem-chart-key" }, mark, name);
+  return element("button", { type: "button", class: "kmem-chart-key kmem-tl-key", "data-kind": name, title: text("timeline.alike.kind", { kind: name }), on: { click: go } }, mark, name);
 }
 
 /** Press anywhere in the picture to go there, and drag on; the slider below does the same by key. */

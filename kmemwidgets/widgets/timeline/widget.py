@@ -68,7 +68,7 @@ class Timeline(KmemWidget):
         Gesture("last", "To the end", "click ›|", ("End",), "go_to"),
         Gesture("faster", "Play faster", "choose the speed", ("+", "="), "faster"),
         Gesture("slower", "Play slower", "choose the speed", ("-",), "slower"),
-        Gesture("alike", "To the next moment of the same kind", "click a line", ("n",), "next_alike"),
+        Gesture("alike", "To the next moment of the same kind", "click a kind in the legend", ("n",), "next_alike"),
         Gesture("why", "Why here? What this command decided", "click Why here?", ("w",), "why", "why"),
         HELP,
     )
@@ -169,10 +169,11 @@ class Timeline(KmemWidget):
         """Go forward, or back; stops at the ends."""
         self.position = min(max(self.position + moments, 0), len(self._moments))
 
-    def next_alike(self) -> None:
-        """Go to the next moment of the kind that happened last; stays where there is none."""
+    def next_alike(self, kind: str | None = None) -> None:
+        """Go to the next moment of a kind, that of what happened last if not given; stays where there is none."""
         here = self.position
-        kind = self._moments.kind(here - 1) if here else None
+        if kind is None and here:
+            kind = self._moments.kind(here - 1)
         for index in range(here, len(self._moments)):
             if kind is None or self._moments.kind(index) == kind:
                 self.position = index + 1

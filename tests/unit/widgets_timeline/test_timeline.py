@@ -208,6 +208,10 @@ def test_walking_a_trace() -> None:
     }  # fmt: skip
     line.next_alike()
     assert line.position == 4
+    line.next_alike("mm_page_free")
+    assert line.position == 6
+    line.next_alike("nothing")
+    assert line.position == 6
     line.step(-100)
     assert line.position == 0
     line.position = 99
