@@ -65,6 +65,7 @@ _WORDS: Mapping[tuple[str, str], Callable[[Fields], str]] = MappingProxyType(
         ("kmem", "mm_page_pcpu_drain"): lambda f: f"drains {f['pfn']:#x} to the buddy lists",
         ("kmem", "mm_page_free"): lambda f: f"given back: {_frames(f['order'])} at {f['pfn']:#x}",
         ("vmscan", "mm_vmscan_wakeup_kswapd"): lambda f: f"wakes kswapd of node {f['nid']}",
+        ("sim", "kswapd_not_woken"): lambda f: f"does not wake kswapd of node {f['nid']}: {f['why']}",
     }
 )
 

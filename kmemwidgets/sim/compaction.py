@@ -61,6 +61,10 @@ COUNTERS = (
     "compact_daemon_free_scanned",
 )  # fmt: skip
 
+#: A run ends that has looked at all pages so often. In 6.3 and 6.4 one could go on for ever: the fast search found a
+#: page block again and again whose marks were never set, as its first page could not move.
+MOST_ROUNDS = 16
+
 
 class Compaction:
     """Compaction of all zones of a machine.
@@ -266,6 +270,8 @@ class Compaction:
             if cc.direct:
                 cc.memory.blockskip_flush = True
             return COMPLETE if cc.whole_zone else PARTIAL_SKIPPED
+        if cc.migrate_scanned > MOST_ROUNDS * cc.live.zone.spanned:
+            return CONTENDED
         if cc.proactive:
             if self.kswapd_runs is not None and self.kswapd_runs(cc.live.zone.nid):
                 return PARTIAL_SKIPPED

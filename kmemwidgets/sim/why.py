@@ -273,6 +273,28 @@ def _kswapd(fields: dict[str, Any], _version: Version, _names: Sequence[str]) ->
     return f"kswapd of node {fields['nid']} is woken for order {fields['order']}"
 
 
+def _kswapd_not_woken(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    return f"kswapd of node {fields['nid']} is not woken: {fields['why']}"
+
+
+def _kswapd_runs(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    return f"kswapd of node {fields['nid']} runs, for order {fields['order']}"
+
+
+def _boost_taken_back(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    left = _number(fields["boost"]) if fields["boost"] else "nothing"
+    return f"it takes the boost of node {fields['nid']} {fields['zone']} back: {left} is left of it"
+
+
+def _kcompactd(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    what = "to look at the score" if fields["order"] < 0 else f"for order {fields['order']}"
+    return f"kcompactd of node {fields['nid']} is woken {what}"
+
+
+def _kcompactd_runs(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
+    return f"kcompactd of node {fields['nid']} compacts for order {fields['order']}"
+
+
 def _highatomic(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
     return f"{fields['pages']:,} pages at pfn {fields['pfn']:#x} are now kept for high-order atomic requests"
 
@@ -316,6 +338,11 @@ _SENTENCES = {
     "mm_page_alloc_extfrag": _extfrag,
     "mm_page_pcpu_drain": _drain,
     "mm_vmscan_wakeup_kswapd": _kswapd,
+    "kswapd_not_woken": _kswapd_not_woken,
+    "mm_vmscan_kswapd_wake": _kswapd_runs,
+    "take_boost_back": _boost_taken_back,
+    "mm_compaction_wakeup_kcompactd": _kcompactd,
+    "mm_compaction_kcompactd_wake": _kcompactd_runs,
     "mm_vmscan_direct_reclaim_end": _reclaimed,
     "mm_compaction_suitable": _suitable,
     "mm_compaction_deferred": _deferred,

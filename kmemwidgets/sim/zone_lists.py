@@ -165,7 +165,8 @@ class ZoneLists:
     ) -> bool:
         """Tell whether more pages are free than a request must leave, in blocks large enough (__zone_watermark_ok).
 
-        `free_pages` is what to take for the zone's counter, where that may be too far off.
+        `free_pages` is what to take for the zone's counter. Whoever gives it does not ask for a request that may
+        have the zone now, and the test is not told.
         """
         free = self.nr_free_pages if free_pages is None else free_pages
         rules = self.rules.watermark
@@ -178,7 +179,7 @@ class ZoneLists:
             unusable = self.unusable(order, flags)
             passed = free - unusable > least + reserve and (not order or self.has_block(order, flags))
         decide = self.free_area.decide
-        if decide:
+        if decide and free_pages is None:
             decide((
                 WATERMARK, self.free_area.cpu, self.zone.nid, self.zone.name, order, mark, free,
                 unusable, least, reserve, passed,
