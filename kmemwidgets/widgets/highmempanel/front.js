@@ -1,7 +1,7 @@
 // HighmemPanel: low and high memory, the kernel's addresses, and the three ways between them.
 
 import { element, fill, followWidth, onceAFrame, svgElement } from "../_front/dom.js";
-import { count, hex } from "../_front/format.js";
+import { count, hex, sizeWords } from "../_front/format.js";
 import { ask, button, openShell, put } from "../_front/shell.js";
 import { text } from "../_front/strings.js";
 import { widgetOf } from "../_front/widget.js";
@@ -58,9 +58,10 @@ function openView({ model, el, signal, wire, focus }) {
 
   const picture = svgElement("svg", { role: "img", "aria-label": text("highmempanel.stage") });
   const said = element("p", { class: "kmem-high-said" });
+  const asked = element("p", { class: "kmem-high-asked" }); // what was clicked and is no frame
   const stage = element("div", {
     class: "kmem-high-stage", tabindex: "0", role: "group", "aria-label": text("highmempanel.stage"),
-  }, picture, said);
+  }, picture, said, asked);
   const slots = element("div", { class: "kmem-high-slots", role: "img" });
   const locals = element("div", { class: "kmem-high-locals", role: "img" });
   const areas = element("ul", { class: "kmem-high-areas" });
@@ -91,16 +92,37 @@ function openView({ model, el, signal, wire, focus }) {
 
   slots.addEventListener("click", (event) => {
     const slot = [...slots.children].indexOf(event.target);
-    if (slot >= 0 && data.live.pfns[slot] >= 0) pick(data.live.pfns[slot]);
+    if (slot < 0) return;
+    if (data.live.pfns[slot] >= 0) pick(data.live.pfns[slot]);
+    answer(event.target.title);
   }, { signal });
   locals.addEventListener("click", (event) => {
-    const kind = event.target.dataset?.type;
-    if (kind) put(model, { km_type: kind });
+    const { type, pfn } = event.target.dataset ?? {};
+    if (type) put(model, { km_type: type });
+    if (pfn) pick(Number(pfn));
+    if (event.target.title) answer(event.target.title);
   }, { signal });
   picture.addEventListener("click", (event) => {
     const box = picture.getBoundingClientRect();
-    if (data && onMemory(event.clientX - box.left)) pick(frameAt(event.clientY - box.top, box.height, data.end));
+    if (!data) return;
+    const { pfn, area } = event.target.dataset ?? {};
+    if (onMemory(event.clientX - box.left)) pick(frameAt(event.clientY - box.top, box.height, data.end));
+    else if (pfn) pick(Number(pfn));
+    else if (area) answer(aboutArea(scale.placed[Number(area)]));
   }, { signal });
+  function answer(words) {
+    asked.textContent = words;
+    shell.say(words);
+  }
+  function aboutArea({ name, kind, start, end }) {
+    const there = lines.filter(({ address }) => address >= start && address < end).length;
+    const parts = [
+      text("highmempanel.window", { name, start: hex(start), end: hex(end - 1n), size: sizeWords(end - start) }),
+      shell.about.terms[kind === "direct" ? "low memory" : kind],
+      ["pkmap", "fixmap", "vmalloc"].includes(kind) && data.live ? text("highmempanel.window.lines", { count: count(there) }) : null,
+    ];
+    return parts.filter(Boolean).join(" ");
+  }
 
   const draw = onceAFrame(paint, signal);
   followWidth(stage, signal, (width) => {
@@ -203,7 +225,7 @@ function openView({ model, el, signal, wire, focus }) {
       return element("span", {
         class: `kmem-high-slot kmem-high-local${kind ? " kmem-high-kind" : ""}${state}${kind && kind === model.get("km_type") ? " kmem-high-slot-last" : ""}`,
         text: held ? hex(held[2]) : kind.replace("KM_", ""), title: [kind, held?.[3]].filter(Boolean).join(" ") || null,
-        "data-type": kind || null,
+        "data-type": kind || null, "data-pfn": held ? held[2] : null,
       });
     }));
   }
@@ -211,11 +233,15 @@ function openView({ model, el, signal, wire, focus }) {
   function paintAreas(live, pfn) {
     heads.vmalloc.textContent = text("highmempanel.way.vmalloc");
     const pages = live.areas.reduce((sum, [, , many]) => sum + many, 0);
-    figures.vmalloc.textContent = text("highmempanel.areas", { pages: count(pages), areas: count(live.areas.length) });
-    fill(areas, ...live.areas.slice(-6).map(([start, pfns, many]) => element("li", {
-      class: pfns.includes(pfn) ? "kmem-high-ours" : "",
-      text: text("highmempanel.area", { address: start, pages: count(many), pfn: hex(pfns[0]) }),
-    })));
+    figures.vmalloc.textContent = text("highmempanel.areas", { pages: pagesWords(pages), areas: count(live.areas.length) });
+    fill(areas, ...live.areas.slice(-6).map(([start, pfns, many]) => {
+      const made = element("button", {
+        type: "button", class: `kmem-high-area${pfns.includes(pfn) ? " kmem-high-ours" : ""}`,
+        text: text("highmempanel.area", { address: start, pages: pagesWords(many), pfn: hex(pfns[0]) }),
+      });
+      made.addEventListener("click", () => pick(pfns[0]));
+      return element("li", {}, made);
+    }));
   }
 
   /** What is new since the last time comes into sight, what was flushed goes out of it. */
@@ -234,4 +260,8 @@ function openView({ model, el, signal, wire, focus }) {
         : [{ transform: "scale(1.9)" }, { transform: "none" }], MOTION_MS);
     });
   }
+}
+
+function pagesWords(pages) {
+  return pages === 1 ? text("kmallocpanel.one") : text("kmallocpanel.many", { count: count(pages) });
 }

@@ -30,10 +30,11 @@ export function drawStage(svg, { wide, height, data, scale, lines, pfn }) {
   const low = framePart(data.first, data.end);
   const page = data.page_size;
   const direct = scale.placed.find(({ kind }) => kind === "direct");
-  const rect = (x, from, to, kind) => svgElement("rect", {
-    x, y: up(to), width: BAR, height: Math.max(2, up(from) - up(to) - 1), class: `kmem-high-band kmem-high-${kind}`,
+  const rect = (x, from, to, kind, area) => svgElement("rect", {
+    x, y: up(to), width: BAR, height: Math.max(2, up(from) - up(to) - 1), class: `kmem-high-band kmem-high-${kind}`, "data-area": area,
   });
-  const word = (words, x, y, kind = "") => svgElement("text", { x, y, class: `kmem-high-word ${kind}`, text: words });
+  const word = (words, x, y, kind = "", area = null) =>
+    svgElement("text", { x, y, class: `kmem-high-word ${kind}`, text: words, "data-area": area });
   const parts = [
     word(text("highmempanel.physical"), LEFT, 13, "kmem-high-soft"),
     word(text("highmempanel.addresses"), right, 13, "kmem-high-soft"),
@@ -47,13 +48,14 @@ export function drawStage(svg, { wide, height, data, scale, lines, pfn }) {
       d: `M${LEFT + BAR} ${up(low)} L${right} ${up(direct.to)} V${up(direct.from)} L${LEFT + BAR} ${up(0)} Z`,
     }));
   }
-  for (const area of scale.placed) {
+  scale.placed.forEach((area, i) => {
     const middle = (up(area.from) + up(area.to)) / 2 + 4;
-    parts.push(rect(right, area.from, area.to, area.kind),
-      word(`0x${area.start.toString(16)}`, right + BAR + 8, middle, "kmem-high-mono"),
-      word(area.name, right + BAR + 84, middle),
-      word(sizeWords(area.end - area.start), right + BAR + 186, middle, "kmem-high-soft"));
-  }
+    const number = String(i);
+    parts.push(rect(right, area.from, area.to, area.kind, number),
+      word(`0x${area.start.toString(16)}`, right + BAR + 8, middle, "kmem-high-mono", number),
+      word(area.name, right + BAR + 84, middle, "", number),
+      word(sizeWords(area.end - area.start), right + BAR + 186, middle, "kmem-high-soft", number));
+  });
   const named = new Map();
   const shown = lines.length > MOST_LINES ? lines.filter((line, i) => line.pfn === pfn || i >= lines.length - MOST_LINES) : lines;
   for (const line of shown) {
@@ -62,7 +64,7 @@ export function drawStage(svg, { wide, height, data, scale, lines, pfn }) {
     const [y1, y2] = [up(framePart(line.pfn, data.end)), up(to)];
     const half = (LEFT + BAR + right) / 2;
     const path = svgElement("path", {
-      class: `kmem-high-line kmem-high-${line.kind}${line.pfn === pfn ? " kmem-high-mine" : ""}`, pathLength: "1",
+      class: `kmem-high-line kmem-high-${line.kind}${line.pfn === pfn ? " kmem-high-mine" : ""}`, pathLength: "1", "data-pfn": line.pfn,
       d: `M${LEFT + BAR} ${y1} C${half} ${y1} ${half} ${y2} ${right} ${y2}`,
     });
     named.set(`${line.kind} ${line.pfn} ${line.address}`, path);
