@@ -71,7 +71,7 @@ def read_log(lines: Iterable[str]) -> MemblockLog:
     requests: list[Request] = []
     dumps = 0
     for line in lines:
-        if line.startswith("Memory: "):
+        if line.startswith(dmesg.HANDED_OVER):
             break
         if line.startswith("MEMBLOCK configuration:"):
             dumps += 1

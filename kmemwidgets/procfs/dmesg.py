@@ -146,6 +146,10 @@ def memblock_range(start: str, end: str) -> tuple[int, int]:
     return low, min(low + (high - low) % every, every)
 
 
+#: What the kernel prints once the page allocator has all memory; memblock is asked for nothing any more.
+HANDED_OVER = ("Memory: ", "SLUB: HWalign=")
+
+
 class _Reader:
     """The log while it is read; one method a kind of line, tried in the order of `KINDS`."""
 
@@ -163,6 +167,7 @@ class _Reader:
         self.built: tuple[int, int] | None = None
         self.fallback: list[tuple[int, tuple[int, ...]]] = []
         self.memory: MemoryLine | None = None
+        self.handed_over = False
         self.freeing: list[Freeing] = []
         self.ramdisk: MemoryRange | None = None
         self.cma: list[MemoryRange] = []
@@ -237,9 +242,13 @@ class _Reader:
             self.fallback.append((int(found[1]), tuple(map(int, found[2].split()))))
 
     def _memory(self, _number: int, line: str) -> None:
+        self.handed_over = self.handed_over or line.startswith(HANDED_OVER)
         if self.memory is None and (found := _MEMORY.match(line)):
             parts = tuple((name.strip(), int(kb)) for kb, name in _PART.findall(found[3]))
             self.memory = MemoryLine(int(found[1]), int(found[2]), parts)
+
+    def _slab(self, _number: int, line: str) -> None:
+        self.handed_over = self.handed_over or line.startswith(HANDED_OVER)
 
     def _freeing(self, _number: int, line: str) -> None:
         if found := _FREEING.fullmatch(line[0].upper() + line[1:]):
@@ -273,7 +282,7 @@ class _Reader:
             call = MemblockCall("free_late", *memblock_range(found[1], found[2]), None, "")
         else:
             return
-        if call.start < call.end and self.memory is None:
+        if call.start < call.end and not self.handed_over:
             # What is freed later (free_initrd_mem) the page allocator has had since the hand-over.
             self.memblock.append(call)
 
@@ -286,6 +295,7 @@ _KINDS = (
     ("zonelists", _Reader._zonelists),  # noqa: SLF001
     ("Fallback order", _Reader._fallback),  # noqa: SLF001
     ("Memory: ", _Reader._memory),  # noqa: SLF001
+    ("SLUB: ", _Reader._slab),  # noqa: SLF001
     ("reeing ", _Reader._freeing),  # noqa: SLF001
     ("RAMDISK: ", _Reader._ramdisk),  # noqa: SLF001
     ("cma: ", _Reader._cma),  # noqa: SLF001
