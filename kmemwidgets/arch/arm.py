@@ -16,6 +16,8 @@ OLD_VMALLOC_END = 0xFF000000
 BOARD = "Each board chose its own end of vmalloc, none above 0xff000000; that one is shown."
 
 
+#: 2.6: what dma_alloc_coherent() maps without the cache (arch/arm/mm/consistent.c, CONSISTENT_BASE).
+DMA_BUFFERS = AddressArea("DMA buffers", 0xFFC00000, 0xFFE00000)
 #: Where the firmware's description of the board is mapped, between vmalloc and the fixmap.
 DEVICE_TREE = AddressArea("device tree", 0xFF800000, 0xFFC00000)
 
@@ -54,10 +56,11 @@ def address_space_of_a_board(
 
 
 def address_space_26(*, page_offset: int = 0xC0000000, memory_start: int = 0, lowmem_bytes: int = 0) -> AddressSpace:
-    """2.6.11: as 2.4, but modules have 16 MiB below the kernel, within reach of a branch (arch/arm/kernel/module.c)."""
-    return address_space_of_a_board(
+    """2.6.11: as 2.4, but modules have 16 MiB below the kernel, within reach of a branch, and DMA buffers a place."""
+    space = address_space_of_a_board(
         page_offset=page_offset, memory_start=memory_start, lowmem_bytes=lowmem_bytes, modules=16 * MIB
     )
+    return replace(space, areas=tuple(sorted((*space.areas, DMA_BUFFERS), key=lambda entry: entry.start)))
 
 
 def address_space(*, page_offset: int = 0xC0000000, memory_start: int = 0, lowmem_bytes: int = 0) -> AddressSpace:

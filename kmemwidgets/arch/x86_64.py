@@ -18,9 +18,12 @@ FIXADDR_TOP = 0xFFFFFFFFFF7FF000
 #: Slots of the fixmap: down to the vsyscall page, debug port, early console, local APIC, 128 I/O APICs, two of APEI.
 FIXMAP_SLOTS = 512 + 2 + 1 + 128 + 2
 PAGE = 4096
-#: 2.4 and 2.6.11: room for the image, and where vsyscalls lie; what modules may have ends behind them.
+#: 2.4 and 2.6.11: room for the image, and where vsyscalls lie: the uppermost slots of the fixmap.
 TEXT_SIZE_OLD = 40 << 20
 VSYSCALL_OLD = (0xFFFFFFFFFF600000, 0xFFFFFFFFFFE00000)
+#: Slots below them: two of the HPET and the local APIC; then the I/O APICs that the kernel is built for (MAX_IO_APICS).
+FIXMAP_SLOTS_OLD = 3
+IO_APICS_24, IO_APICS_26 = 16, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ def address_space_24() -> AddressSpace:
         direct=(0x0000010000000000, 1 << 47),
         vmalloc=(0xFFFFFF0000000000, 0xFFFFFF8000000000),
         modules=(0xFFFFFFFFA0000000, 0xFFFFFFFFB0000000),
+        io_apics=IO_APICS_24,
         more=(AddressArea("I/O mappings", 0xFFFFFE8000000000, 0xFFFFFF0000000000),),
     )
 
@@ -149,8 +153,10 @@ def address_space_26() -> AddressSpace:
         user_end=1 << 47,
         direct=(0xFFFF810000000000, 0xFFFFC10000000000),
         vmalloc=(0xFFFFC20000000000, 0xFFFFE20000000000),
+        # They end behind the fixmap, which lies within.
         modules=(0xFFFFFFFF88000000, 0xFFFFFFFFFFF00000),
-        more=(AddressArea("hypervisor hole", 0xFFFF800000000000, 0xFFFF810000000000),),
+        io_apics=IO_APICS_26,
+        more=(AddressArea("guard hole", 0xFFFF800000000000, 0xFFFF810000000000),),
     )
 
 
@@ -160,6 +166,7 @@ def _old_space(
     direct: tuple[int, int],
     vmalloc: tuple[int, int],
     modules: tuple[int, int],
+    io_apics: int,
     more: tuple[AddressArea, ...],
 ) -> AddressSpace:
     """Lay out a space in which the image has 40 MiB, and struct pages lie in the direct map."""
@@ -170,7 +177,8 @@ def _old_space(
         AddressArea("vmalloc", *vmalloc),
         AddressArea("kernel text", START_KERNEL_MAP, text_end),
         AddressArea("modules", *modules),
-        AddressArea("fixmap and vsyscall", *VSYSCALL_OLD),
+        AddressArea("fixmap", VSYSCALL_OLD[0] - (FIXMAP_SLOTS_OLD + io_apics) * PAGE, VSYSCALL_OLD[0]),
+        AddressArea("vsyscall", *VSYSCALL_OLD),
         AddressArea("non-canonical", 1 << 47, 0xFFFF800000000000),
         *more,
     ]
