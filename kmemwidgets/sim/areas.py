@@ -14,6 +14,7 @@ from kmemwidgets.arch.space import AddressSpace
 from kmemwidgets.records import BadInput, MachineSpec, PageWalk, VmallocArea, format_version
 
 from .early import IMAGE_BYTES
+from .errors import KernelBug
 from .gfp import GFP_KERNEL
 from .page_tables import PageTables
 from .rules import pick
@@ -21,6 +22,8 @@ from .rules.layout import address_space
 from .rules.page_tables import TABLE as PAGE_TABLES
 from .rules.page_tables import PageTableRules
 from .rules.vmalloc import TABLE, VmallocRules
+from .rules.vmalloc_words import TABLE as WORDS
+from .rules.vmalloc_words import VmallocWords
 from .vmalloc import Vmalloc
 from .vmap_area import VmapArea
 from .vmap_block import VmapBlocks
@@ -90,6 +93,7 @@ class Areas:
             ioremap_max_order=_ioremap_max_order(spec, self.tables, table_rules),
             huge_ioremap=table_rules.huge_ioremap and self.tables.huge,
             numa=spec.option("CONFIG_NUMA") == "y" if spec.option("CONFIG_NUMA") else space.bits == 64,
+            words=pick(VmallocWords, WORDS, spec.kernel),
         )
         if spec.arch == "arm64":
             self._register_image(space)
@@ -149,13 +153,27 @@ class Areas:
         if size <= 0 or phys < 0 or last >= 1 << 52:
             return 0
         if any(start <= last and phys < end for start, end in self._memory):
-            self.vmalloc_.dmesg.append(f"WARNING: ioremap on RAM at {phys:#018x} - {last:#018x}")
+            self._warn_of_ram(phys, last)
             return 0
         return self.vmalloc_.ioremap(phys, size, cpu=cpu)
 
     def iounmap(self, address: int, cpu: int = 0) -> None:
         """Undo ioremap."""
+        page = address & -self._spec.page_size
+        if self._spec.arch.startswith("x86") and page not in self.vmalloc_.busy:
+            words = self.vmalloc_.words.nothing_remapped
+            raise KernelBug(words.format(address=f"{page:0{2 * self.vmalloc_.word}x}"))
         self.vmalloc_.vunmap(address, cpu)
+
+    def _warn_of_ram(self, phys: int, last: int) -> None:
+        """Tell that memory is no device's: x86 once, arm64 each time (__ioremap_caller, ioremap_prot)."""
+        words, log = self.vmalloc_.words, self.vmalloc_.dmesg
+        if not self._spec.arch.startswith("x86"):
+            log += [words.ioremap_ram_arm.format(arch=self._spec.arch)] if words.ioremap_ram_arm else []
+            return
+        digits = 16 if self.vmalloc_.word == 8 or self._spec.pae else 8
+        if words.ioremap_ram and not any("ioremap on RAM" in line for line in log):
+            log.append(words.ioremap_ram.format(start=f"0x{phys:0{digits}x}", last=f"0x{last:0{digits}x}"))
 
     def vm_map_ram(self, pfns: Sequence[int], cpu: int = 0) -> int:
         """Map frames for a short while, from a block of this cpu if they are few."""

@@ -145,10 +145,7 @@ class Kmalloc:
         """Take pages (kmalloc_large_node)."""
         order = get_order(size, self.page_size)
         if order > self.slub.tunables.highest_order:
-            # The page allocator warns, once a boot, and returns NULL.
-            said = f"at mm/page_alloc.c {self.rules.refuses}"
-            if not gfp & FLAGS["__GFP_NOWARN"] and not any(line.endswith(said) for line in self.slub.dmesg):
-                self.slub.warn(f"WARNING: CPU: {cpu} PID: 0 {said}")
+            slub_words.too_large(self.slub, gfp, cpu)
             return 0
         pfn = self.slub.page_alloc.alloc_pages(gfp | _COMP, order, nid if nid >= 0 else None, cpu)
         if pfn < 0:

@@ -389,6 +389,7 @@ class PageAllocator(FastPath):
         if self.decisions:
             self.decisions((REQUEST, cpu, order, gfp, mt, highest, node))
         if order > self.largest_order:
+            self.reports.too_large(gfp, order, cpu, nodemask)
             return self._told(-1, order, mt, gfp, cpu)
         zones = self.walk(node, highest, bool(gfp & THISNODE))
         if nodemask is not None:

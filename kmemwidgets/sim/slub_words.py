@@ -8,8 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .errors import KernelBug
+from .gfp import FLAGS
 from .memmap import IN_USE, ORDER_MASK, RESERVED
 from .rules import pick
+from .rules.show_mem import TABLE as SHOWN
+from .rules.show_mem import ShowMemRules
 from .rules.slub_words import TABLE, SlubWords
 from .slab_cache import KmemCache, Slab
 from .slub_report import lines_of, print_tracking, remaining
@@ -29,6 +32,13 @@ def words_of(slub: Slub) -> SlubWords:
 def warning(file: str, function: str, cpu: int = 0, *said: str) -> str:
     """Write a warning, with what it says before it (kernel/panic.c __warn)."""
     return "\n".join((_CUT, *said, f"WARNING: CPU: {cpu} PID: 0 at {file} {function}"))
+
+
+def too_large(slub: Slub, gfp: int, cpu: int) -> None:
+    """Warn of a size above KMALLOC_MAX_SIZE, as the page allocator does of such an order, once a boot."""
+    function = pick(ShowMemRules, SHOWN, slub.version).too_large
+    if not gfp & FLAGS["__GFP_NOWARN"] and not any(f" {function}" in line for line in slub.dmesg):
+        slub.warn(warning("mm/page_alloc.c", function, cpu))
 
 
 def wrong_cache(slub: Slub, cache: KmemCache, slab: Slab, address: int, cpu: int) -> None:

@@ -11,7 +11,10 @@ from kmemwidgets.records import VmallocArea
 from .errors import KernelBug
 from .gfp import FLAGS, GFP_KERNEL
 from .page_tables import PageTables
+from .rules import pick
 from .rules.vmalloc import MAX_POOL_PAGES, ZONE_PAGES, VmallocRules
+from .rules.vmalloc_words import TABLE as WORDS
+from .rules.vmalloc_words import VmallocWords
 from .vmap_area import VmallocPages, VmapArea, VmapNode
 from .vmap_objects import VmapObjects
 from .vmap_space import FreeSpace
@@ -24,6 +27,8 @@ _HIGHMEM = FLAGS["__GFP_HIGHMEM"]
 _ZONES = FLAGS["__GFP_DMA"] | FLAGS["__GFP_DMA32"]
 _NOWARN = FLAGS["__GFP_NOWARN"]
 _TOP = (1 << 64) - 1
+#: Whose words an area's space has that belongs to no kernel yet.
+NEWEST = (6, 18)
 
 
 class Vmalloc:
@@ -52,6 +57,8 @@ class Vmalloc:
         Whether device memory is mapped by the largest entries that fit.
     numa : bool
         Whether the kernel is built for several nodes, and tells where an area's pages lie.
+    words : VmallocWords, optional
+        What it says of what can't be; a new kernel's words if not given.
 
     Attributes
     ----------
@@ -83,8 +90,10 @@ class Vmalloc:
         ioremap_max_order: int = 30,
         huge_ioremap: bool = True,
         numa: bool = True,
+        words: VmallocWords | None = None,
     ) -> None:
         self.rules = rules
+        self.words = words or pick(VmallocWords, WORDS, NEWEST)
         self.start, self.end = start, end
         self.page_alloc = page_alloc
         self.cpus = cpus
@@ -273,11 +282,15 @@ class Vmalloc:
             Start, 0 where the kernel returns NULL; what it warned of is in `dmesg`.
         """
         pages = -(-size // self.page_size)
+        words = self.words
         if size <= 0:
-            self.dmesg.append("WARNING: CPU: 0 PID: 0 at mm/vmalloc.c __vmalloc_node_range")
+            if words.nothing.startswith("vmalloc"):
+                self._warn(words.nothing, gfp, cpu, size=0)
+            elif words.nothing and words.nothing not in self.dmesg:
+                self.dmesg.append(words.nothing)
             return 0
         if self.total_pages is not None and pages > self.total_pages:
-            self.dmesg.append(f"vmalloc error: size {size}, exceeds total pages")
+            self._warn(words.too_large, gfp, cpu, size=size)
             return 0
         order = self._huge_order() if huge else 0
         order = order if pages >= 1 << order else 0
@@ -291,9 +304,24 @@ class Vmalloc:
                 return start
             if start:
                 self._drop(start, cpu)
+            else:
+                self._warn(words.no_place, gfp, cpu, size=size)
             if not order:
                 return 0
             order = 0
+
+    def _warn(self, text: str, gfp: int, cpu: int, **figures: int) -> None:
+        """Tell of an area that could not be had, as of a request for pages (warn_alloc)."""
+        said = text.format(**figures)
+        reports = getattr(self.page_alloc, "reports", None)
+        if reports is not None and said:
+            reports.warn_alloc(gfp, said, cpu=cpu)
+        elif said:
+            self.dmesg.append(said)
+
+    def _name(self, address: int) -> str:
+        """Write an address as these kernels' logs do, as far as they don't hash it (%p)."""
+        return f"{address:0{2 * self.word}x}"
 
     def _huge_order(self) -> int:
         """Return the order that areas are mapped by where they may be huge, 0 where this kernel has none."""
@@ -306,29 +334,34 @@ class Vmalloc:
         area = self.busy[start]
         pages = blocks << order
         array, size = 0, pages * self.word if self.rules.page_array else 0
+        length, words = pages * self.page_size, self.words
         if size > self.page_size:
             array = self.vmalloc(size, caller=area.row.caller, cpu=cpu)
-        elif size and self.objects and not self.objects.new_array(start, size, gfp, cpu):
-            return False
-        if size > self.page_size and not array:
+            placed = bool(array)
+        else:
+            placed = not size or self.objects is None or bool(self.objects.new_array(start, size, gfp, cpu))
+        if not placed:
+            self._warn(words.no_array, gfp, cpu, size=length, array=size)
             return False
         flags = ("vmalloc", "vpages") if array else ("vmalloc",)
         pfns: list[int] = []
+        wanted = gfp | (0 if gfp & _ZONES else _HIGHMEM)
+        told = wanted if words.highmem_in_mode else gfp
         if self.page_alloc is not None:
-            wanted = gfp | _NOWARN | (0 if gfp & _ZONES else _HIGHMEM)
             for _ in range(blocks):
-                pfn = self.page_alloc.alloc_pages(wanted, order, None, cpu)
+                pfn = self.page_alloc.alloc_pages(wanted | _NOWARN, order, None, cpu)
                 if pfn < 0:
                     break
                 pfns.append(pfn)
         row = replace(area.row, pages=pages, flags=flags, nodes=self._count_nodes(pfns, order, pages))
         self.busy[start] = replace(area, row=row, order=order, pfns=tuple(pfns), array=array)
         if self.page_alloc is not None and len(pfns) < blocks:
-            size = area.row.size - self.page_size
-            self.dmesg.append(f"vmalloc error: size {size}, page order {order}, failed to allocate pages")
+            if not order or words.tells_of_huge:
+                got = (len(pfns) << order) * self.page_size
+                self._warn(words.no_pages, told, cpu, got=got, whole=area.row.size, order=order)
             return False
         if not self._map(start, pfns, order, cpu):
-            self.dmesg.append(f"vmalloc error: size {pages * self.page_size}, failed to map pages")
+            self._warn(words.not_mapped, told, cpu, got=length, whole=area.row.size)
             return False
         return True
 
@@ -368,10 +401,12 @@ class Vmalloc:
         if not address:
             return
         if address % self.page_size:
-            raise KernelBug(f"Trying to vfree() bad address ({address:016x})")
+            raise KernelBug(self.words.bad_address.format(address=self._name(address)))
         area = self.busy.get(address)
-        if area is None or "vmalloc" not in area.row.flags:
-            raise KernelBug(f"Trying to vfree() nonexistent vm area ({address:016x})")
+        if area is None:
+            raise KernelBug(self.words.no_area.format(address=self._name(address)))
+        if "vmalloc" not in area.row.flags:
+            raise KernelBug(f"this kernel says nothing (the area at {self._name(address)} is not vmalloc's)")
         self._drop(address, cpu)
 
     def _drop(self, start: int, cpu: int) -> None:
@@ -426,8 +461,10 @@ class Vmalloc:
         """
         start = address & -self.page_size
         area = self.busy.get(start)
-        if area is None or "vmalloc" in area.row.flags:
-            raise KernelBug(f"Trying to vunmap() nonexistent vm area ({address:016x})")
+        if area is None:
+            raise KernelBug(self.words.nothing_mapped.format(address=self._name(start)))
+        if "vmalloc" in area.row.flags:
+            raise KernelBug(f"this kernel says nothing (the area at {self._name(start)} is vmalloc's)")
         self._drop(start, cpu)
 
     # --- stacks -----------------------------------------------------------------------------------
@@ -443,7 +480,7 @@ class Vmalloc:
     def free_thread_stack(self, address: int, cpu: int = 0) -> None:
         """Give a task's stack back: two are kept per cpu, each in the first empty slot (thread_stack_free_rcu)."""
         if address not in self.busy or any(address in kept for kept in self.stacks):
-            raise KernelBug(f"Trying to vfree() nonexistent vm area ({address:016x})")
+            raise KernelBug(self.words.no_area.format(address=self._name(address)))
         if 0 in self.stacks[cpu]:
             self.stacks[cpu][self.stacks[cpu].index(0)] = address
         else:

@@ -46,9 +46,11 @@ class FailureReports:
     rules : ShowMemRules
     missed : int
         Reports that were kept back since the last (struct ratelimit_state).
+    told_of_order : bool
+        Whether somebody asked for more than the largest block.
     """
 
-    __slots__ = ("_allocator", "_held", "_printed", "missed", "rules", "texts")
+    __slots__ = ("_allocator", "_held", "_printed", "missed", "rules", "texts", "told_of_order")
 
     def __init__(self, allocator: PageAllocator) -> None:
         self._allocator = allocator
@@ -57,6 +59,7 @@ class FailureReports:
         self.texts: list[str] = []
         self.rules = pick(ShowMemRules, TABLE, allocator.rules.version)
         self.missed = 0
+        self.told_of_order = False
 
     @contextmanager
     def one_moment(self) -> Iterator[None]:
@@ -66,6 +69,17 @@ class FailureReports:
             yield
         finally:
             self._held = False
+
+    def too_large(self, gfp: int, order: int, cpu: int, nodemask: Collection[int] | None) -> None:
+        """Tell of a request for more than the largest block (WARN_ON_ONCE_GFP)."""
+        function = self.rules.too_large
+        if not function:
+            if self.rules.head:
+                self.failed(gfp, order, cpu, nodemask)
+        elif not gfp & NOWARN and not self.told_of_order:
+            self.told_of_order = True
+            cut = "------------[ cut here ]------------"
+            self._keep(f"{cut}\nWARNING: CPU: {cpu} PID: {PID} at mm/page_alloc.c {function}")
 
     def failed(self, gfp: int, order: int, cpu: int, nodemask: Collection[int] | None) -> None:
         """Tell of a request for pages that failed."""
@@ -145,13 +159,13 @@ class FailureReports:
         self.texts.append(text)
         del self.texts[:-MOST_REPORTS]
 
-    def save(self) -> tuple[tuple[str, ...], int]:
+    def save(self) -> tuple[tuple[str, ...], int, bool]:
         """Copy the state."""
-        return tuple(self.texts), self.missed
+        return tuple(self.texts), self.missed, self.told_of_order
 
-    def load(self, saved: tuple[tuple[str, ...], int]) -> None:
+    def load(self, saved: tuple[tuple[str, ...], int, bool]) -> None:
         """Go back to what `save` copied."""
-        self.texts[:], self.missed = saved
+        self.texts[:], self.missed, self.told_of_order = saved
 
 
 def _has_managed_dma(allocator: PageAllocator) -> bool:

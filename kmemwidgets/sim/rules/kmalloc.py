@@ -32,8 +32,6 @@ class KmallocRules:
         What is said of kfree of what is neither an object nor large; ``{dump}`` shows the page.
     knows_large : bool
         Whether kmalloc's large blocks are told from others of several pages.
-    refuses : str
-        The function that warns of sizes above KMALLOC_MAX_SIZE.
     """
 
     min_size: Callable[[str], int]
@@ -45,7 +43,6 @@ class KmallocRules:
     odd_sizes_first: bool
     free_words: str
     knows_large: bool
-    refuses: str
 
 
 _CUT = "------------[ cut here ]------------"
@@ -152,21 +149,5 @@ TABLE: tuple[Rule, ...] = (
     Rule(
         "knows_large", (6, 15), True, "Pages of large requests have a type of their own (PGTY_large_kmalloc).",
         "mm/slub.c, free_large_kmalloc", ("source",),
-    ),
-    Rule(
-        "refuses", (5, 6), "__alloc_pages_nodemask", "Too large an order is warned of once.",
-        "mm/page_alloc.c, __alloc_pages_nodemask", ("source",),
-    ),
-    Rule(
-        "refuses", (5, 13), "__alloc_pages", "Too large an order is warned of once.",
-        "mm/page_alloc.c, __alloc_pages", ("source",),
-    ),
-    Rule(
-        "refuses", (6, 10), "__alloc_pages_noprof", "Too large an order is warned of once.",
-        "mm/page_alloc.c, __alloc_pages_noprof", ("source",),
-    ),
-    Rule(
-        "refuses", (6, 14), "__alloc_frozen_pages_noprof", "Too large an order is warned of once.",
-        "mm/page_alloc.c, __alloc_frozen_pages_noprof", ("source",),
     ),
 )  # fmt: skip

@@ -30,6 +30,8 @@ class ShowMemRules:
         How many reports follow one another before the rest is kept back.
     suppressed : str
         What tells of those kept back; ``{missed}`` is how many.
+    too_large : str
+        The function that warns, once, of a request for more than the largest block; empty: it fails as any other.
     silent_without_dma : bool
         Whether nothing is said of a request for DMA memory on a machine that has none.
     counts : tuple of tuple of str
@@ -52,6 +54,7 @@ class ShowMemRules:
     shows_memory: bool
     burst: int
     suppressed: str
+    too_large: str
     silent_without_dma: bool
     counts: tuple[Names, ...]
     node: Names
@@ -139,6 +142,15 @@ TABLE: tuple[Rule, ...] = (
          "kernel/printk.c __printk_ratelimit", _READ),
     Rule("suppressed", (5, 6), "warn_alloc: {missed} callbacks suppressed",
          "The next report says how many were kept back, and by whom.", "lib/ratelimit.c ___ratelimit", _READ),
+    Rule("too_large", (2, 4), "", "Too large a block is not there.", "mm/page_alloc.c __alloc_pages", _READ),
+    Rule("too_large", (5, 6), "__alloc_pages_nodemask", "Too large an order is warned of once.",
+         "mm/page_alloc.c __alloc_pages_nodemask", _READ),
+    Rule("too_large", (5, 13), "__alloc_pages", "The function has another name.", "mm/page_alloc.c __alloc_pages",
+         _READ),
+    Rule("too_large", (6, 10), "__alloc_pages_noprof", "The function has another name.",
+         "mm/page_alloc.c __alloc_pages_noprof", _READ),
+    Rule("too_large", (6, 14), "__alloc_frozen_pages_noprof", "The function has another name.",
+         "mm/page_alloc.c __alloc_frozen_pages_noprof", _READ),
     Rule("silent_without_dma", (2, 4), False, "All zones are alike.", _WARN, _READ),
     Rule("silent_without_dma", (5, 17), True, "Where no page of the DMA zone is managed, nobody could help it.", _WARN,
          _READ, backports=((5, 10, 94), (5, 15, 17))),

@@ -283,3 +283,24 @@ def test_slabs_are_counted() -> None:
         pages["reclaim_account" in cache.flags] += (cache.slabs or 0) << (cache.order or 0)
     assert f" slab_reclaimable:{pages[True]} slab_unreclaimable:{pages[False]}" in machine.dmesg[0].splitlines()
     assert pages[True] >= 5
+
+
+@pytest.mark.parametrize("kernel", ["2.4", "2.6.11", "5.6", "6.1", "6.12", "6.18"])
+def test_more_than_the_largest_block(kernel: str) -> None:
+    """WARN_ON_ONCE(!(gfp_mask & __GFP_NOWARN)) [5.6], WARN_ON_ONCE_GFP; 2.6.11 reports it as any failure."""
+    machine = Machine.boot(kernel=kernel, memory="64M", cpus=1, arch="x86_32" if kernel.startswith("2") else "x86_64")
+    assert machine.alloc_pages("GFP_KERNEL|__GFP_NOWARN", 11) is None
+    assert machine.dmesg == ()
+    for _ in range(2):
+        assert machine.alloc_pages("GFP_KERNEL", 11) is None
+    name = {"5.6": "_nodemask", "6.1": "", "6.12": "_noprof", "6.18": "_noprof"}.get(kernel)
+    function = "__alloc_frozen_pages_noprof" if kernel == "6.18" else f"__alloc_pages{name}"
+    warning = f"------------[ cut here ]------------\nWARNING: CPU: 0 PID: 0 at mm/page_alloc.c {function}"
+    if kernel == "2.6.11":
+        assert [text.splitlines()[0] for text in machine.dmesg] == [
+            "kmem: page allocation failure. order:11, mode:0xd0"
+        ] * 2
+    else:
+        assert machine.dmesg == (() if kernel == "2.4" else (warning,))
+    machine.goto(1)
+    assert machine.dmesg == ()
