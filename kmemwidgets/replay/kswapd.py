@@ -2,7 +2,8 @@
 
 A trace shows when kswapd wakes and sleeps, not when it is done with a round. If someone wakes it before its next
 round it had slept, and was done after its last event; if nobody does it went from one round into the next, however
-long other tasks ran in between. Who begins to reclaim by himself without waking kswapd found it at work.
+long other tasks ran in between. Who begins to reclaim by himself without waking kswapd found it at work, or as one
+that has given up: nobody wakes it then.
 """
 
 from __future__ import annotations
@@ -25,10 +26,14 @@ ROUND_EVENTS = (
 #: Told only where kswapd waits to be woken (wakeup_kswapd).
 WAKEUP = "mm_vmscan_wakeup_kswapd"
 DIRECT_BEGIN, DIRECT_END = "mm_vmscan_direct_reclaim_begin", "mm_vmscan_direct_reclaim_end"
-#: Events that only tell whether kswapd is at work.
-ASIDE = frozenset((WAKEUP, DIRECT_BEGIN, DIRECT_END))
+#: The OOM killer has chosen a task, which may use its reserve from then on (mark_oom_victim).
+MARK_VICTIM = "mark_victim"
+#: Events that only tell who is at work, and on what terms.
+ASIDE = frozenset((WAKEUP, DIRECT_BEGIN, DIRECT_END, MARK_VICTIM))
 #: The second latency flag where the task is about to be put off the cpu, which it is wherever it may be.
 NEED_RESCHED = frozenset("Nnp")
+#: After so many rounds in a row without a page reclaimed kswapd leaves its node to others (MAX_RECLAIM_RETRIES).
+FAILURES_MAX = 16
 #: No zone's threshold is larger (calculate_normal_threshold).
 THRESHOLD_MAX = 125
 
@@ -42,6 +47,9 @@ def round_ends(rows: Iterable[tuple[Any, ...]]) -> dict[int, int]:
     # Who reclaims by himself, and the daemons that he found at work and that did not run since.
     beside: dict[int, set[int]] = {}
     put_off: set[int] = set()
+    # Rounds without a page reclaimed, of each daemon, and those that have reclaimed in this one.
+    failures: dict[int, int] = {}
+    freed: set[int] = set()
     ends: dict[int, int] = {}
     number = 0
     for number, (name, _, pid, _, _, flags, values) in enumerate(rows, 1):
@@ -55,16 +63,24 @@ def round_ends(rows: Iterable[tuple[Any, ...]]) -> dict[int, int]:
                 (daemon, number - 1) for daemon, nid in rounds.items() if nid == values[0] and daemon in put_off
             )
         elif name == DIRECT_BEGIN and pid not in wakers:
-            beside[pid] = set(rounds)
+            # One that gives up at the end of this round is not woken either (wakeup_kswapd).
+            beside[pid] = {daemon for daemon in rounds if daemon in freed or failures[daemon] + 1 < FAILURES_MAX}
+        elif name == DIRECT_END and values[0]:
+            failures = dict.fromkeys(failures, 0)
         elif name in (WAKE, SLEEP):
             if pid in rounds:
                 nid = rounds.pop(pid)
+                failures[pid] = 0 if pid in freed else failures[pid] + 1
+                freed.discard(pid)
                 ends[last[pid] if nid in slept or name == SLEEP else number - 1] = nid
             if name == WAKE:
                 rounds[pid] = values[0]
                 slept.discard(values[0])
+                failures.setdefault(pid, 0)
         if pid in rounds:
             last[pid] = number
+            if name == "mm_page_free":
+                freed.add(pid)
             if name in ROUND_EVENTS:
                 at_work = name == SHRINK_START or flags[1:2] in NEED_RESCHED
                 (put_off.add if at_work else put_off.discard)(pid)
@@ -75,7 +91,8 @@ def round_ends(rows: Iterable[tuple[Any, ...]]) -> dict[int, int]:
             if name == DIRECT_END:
                 del beside[pid]
     for pid, nid in rounds.items():
-        ends[last[pid] if nid in slept else number] = nid
+        gives_up = pid not in freed and failures[pid] + 1 >= FAILURES_MAX
+        ends[last[pid] if nid in slept or gives_up else number] = nid
     return ends
 
 

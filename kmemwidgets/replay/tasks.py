@@ -1,8 +1,8 @@
-"""How far requests may go, where that depends on the task: who reclaims, who has just done so, who is realtime.
+"""How far requests may go, where that depends on the task: who reclaims or has just done so, who is to die or realtime.
 
-A trace names the first two: kswapd, and who began and ended to reclaim by himself. Nothing recorded tells a task's
-scheduling class; a task is taken to be realtime once a request of its was served from a reserve that only such tasks
-may use.
+A trace names kswapd, who began and ended to reclaim by himself, and whom the OOM killer chose. Nothing recorded tells
+a task's scheduling class; a task is taken to be realtime once a request of its was served from a reserve that only
+such tasks may use.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from kmemwidgets.sim import alloc_flags as af
 
 # Names that begin with two underscores are mangled inside a class.
 from kmemwidgets.sim.gfp import __GFP_MEMALLOC as MEMALLOC
+from kmemwidgets.sim.gfp import __GFP_NOMEMALLOC as NOMEMALLOC
 from kmemwidgets.sim.gfp import __GFP_THISNODE as THISNODE
 from kmemwidgets.sim.migratetype import MOVABLE
 from kmemwidgets.sim.page_alloc import PageAllocator
@@ -41,6 +42,7 @@ class Tasks:
         self._reclaiming: set[int] = set()
         self._reclaimed: set[int] = set()
         self._realtime: set[int] = set()
+        self._victims: set[int] = set()
 
     @property
     def has_reclaimed(self) -> bool:
@@ -56,6 +58,11 @@ class Tasks:
         """Note that a task is done: the request for which it reclaimed goes on, past the fast path."""
         self._reclaiming.discard(pid)
         self._reclaimed.add(pid)
+        self.special.add(pid)
+
+    def mark_victim(self, pid: int) -> None:
+        """Note that the OOM killer has chosen a task: it may go deeper than others to be able to end."""
+        self._victims.add(pid)
         self.special.add(pid)
 
     def alloc(self, pid: int, gfp: int, order: int, cpu: int) -> int:
@@ -74,7 +81,7 @@ class Tasks:
             # It got nothing with the fast path's flags before.
             first = reserves
             self._reclaimed.discard(pid)
-            if pid not in self._realtime:
+            if pid not in self._realtime | self._victims:
                 self.special.discard(pid)
         pfn = allocator.get_page_from_freelist(zones, order, mt, highest, first, cpu)
         if pfn < 0:
@@ -84,6 +91,9 @@ class Tasks:
             else:
                 self.kswapd.ask(None, gfp)
             pfn = allocator.get_page_from_freelist(zones, order, mt, highest, reserves, cpu)
+        if pfn < 0 and pid in self._victims and not gfp & NOMEMALLOC:
+            # __gfp_pfmemalloc_flags
+            pfn = allocator.get_page_from_freelist(zones, order, mt, highest, reserves & af.CMA | af.OOM, cpu)
         return pfn if pfn >= 0 else int(allocator.alloc_pages(gfp, order, None, cpu))
 
     def _reserves(self, pid: int, gfp: int, order: int, mt: int) -> int:

@@ -15,7 +15,7 @@ from kmemwidgets.tracefs import Row
 from .cpu import Cpu
 from .flags import GfpFlags
 from .frees import Frees
-from .kswapd import DIRECT_BEGIN, DIRECT_END, SLEEP, WAKE, WAKEUP, Kswapd, round_ends
+from .kswapd import DIRECT_BEGIN, DIRECT_END, MARK_VICTIM, SLEEP, WAKE, WAKEUP, Kswapd, round_ends
 from .tasks import Tasks
 
 #: Kernel threads that drain lists without a free, besides workers: reclaim, compaction.
@@ -99,9 +99,12 @@ class Triggers(Frees):
         self._hear(state)
 
     def _aside(self, name: str, pid: int, values: tuple[Any, ...]) -> None:
-        """Note who reclaims by himself, and what kswapd is asked for."""
+        """Note who reclaims by himself, who is to die, and what kswapd is asked for."""
         if name == DIRECT_END:
             self.tasks.end_reclaim(pid)
+            return
+        if name == MARK_VICTIM:
+            self.tasks.mark_victim(values[0])
             return
         flags = values[-1]
         if flags != "none":

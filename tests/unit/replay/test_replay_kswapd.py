@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from kmemwidgets.replay.kswapd import DIRECT_BEGIN, DIRECT_END, SLEEP, WAKE, WAKEUP, round_ends
 
 KSWAPD, TASK = 30, 5
@@ -59,3 +61,22 @@ def test_a_round_goes_on_while_kswapd_is_put_off_the_cpu() -> None:
 def test_a_reclaimer_says_nothing_of_rounds_that_begin_later() -> None:
     rows = [row(DIRECT_BEGIN), row(WAKE, KSWAPD), FREE, ALLOC, row(DIRECT_END), row(WAKEUP), row(WAKE, KSWAPD)]
     assert round_ends(rows) == {3: 0, 7: 0}
+
+
+@pytest.mark.parametrize(
+    ("rounds", "progress", "end"),
+    [
+        (16, None, 16),  # nobody has woken it since
+        (15, None, 21),  # one round is left to it
+        (16, FREE, 22),  # it has reclaimed a page
+        (16, row(DIRECT_END, node=1), 22),  # somebody else has
+    ],
+)
+def test_one_that_reclaims_nothing_gives_up(rounds: int, progress: tuple[Any, ...] | None, end: int) -> None:
+    rows = [row(WAKE, KSWAPD)] * rounds
+    if progress is not None:
+        rows.insert(12, progress)
+    rows += [row(DIRECT_BEGIN), ALLOC, row(DIRECT_END), ALLOC, ALLOC]
+    over = round_ends([*rows, row(WAKEUP), row(WAKE, KSWAPD)])
+    assert max(row for row in over if row < len(rows) + 2) == min(end, len(rows) - 2)
+    assert max(round_ends(rows)) == (end if end == rounds else len(rows))

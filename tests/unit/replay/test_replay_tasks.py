@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
+
 from kmemwidgets.records import parse_version
-from kmemwidgets.replay.kswapd import DIRECT_BEGIN, DIRECT_END, SLEEP, WAKE, WAKEUP, Kswapd
+from kmemwidgets.replay.kswapd import DIRECT_BEGIN, DIRECT_END, MARK_VICTIM, SLEEP, WAKE, WAKEUP, Kswapd
 from kmemwidgets.replay.pages import PageReplay
 from kmemwidgets.replay.result import PageResult
 from kmemwidgets.sim.memmap import MemMap
@@ -148,3 +150,21 @@ def test_events_beside_requests_compare_nothing() -> None:
     rows = [row("mm_page_alloc_zone_locked", frame, 0, 1, 1), row(WAKEUP, 0, 0, "none"), alloc(frame), row(SLEEP, 0)]
     result = run(allocator, rows)
     assert (result.refills.exact, result.refills.of) == (1, 1), result.misses
+
+
+def victim(pid: int) -> tuple[Any, ...]:
+    return row(MARK_VICTIM, pid)
+
+
+@pytest.mark.parametrize(
+    ("pid", "gfp", "zone"), [(TASK, GFP, 1), (6, GFP, 0), (TASK, "GFP_HIGHUSER_MOVABLE|__GFP_NOMEMALLOC", 0)]
+)
+def test_whom_the_oom_killer_chose_uses_its_reserve(pid: int, gfp: str, zone: int) -> None:
+    # Half the minimum is free, and a little more.
+    allocator = build(MIN // 2 + 10)
+    first = first_of(allocator, zone)
+    if zone:
+        allocator.zones[0].zone.wmark_min = allocator.zones[0].zone.wmark_low = 10_000
+        allocator.marks_changed()
+    result = run(allocator, [victim(pid), alloc(first, gfp)])
+    assert result.allocs.exact == 1, result.misses
