@@ -177,6 +177,14 @@ class ObjectVerbs:
         left: int = self._do_with_objects("kmem_cache_shrink", cache, cpu)
         return left
 
+    def kmem_cache_reap(self, cpu: int = 0) -> int:
+        """Let the reaper of 2.4 or 2.6.11 come by: returns the pages that caches give back.
+
+        2.4 calls it when pages are short, 2.6.11 by a timer of each cpu, every two seconds.
+        """
+        pages: int = self._do_with_objects("kmem_cache_reap", cpu)
+        return pages
+
     def vmalloc(self, size: int, cpu: int = 0) -> int | None:
         """Allocate pages that are contiguous in addresses only; None where the kernel refuses."""
         return self._do_with_objects("vmalloc", size, cpu) or None

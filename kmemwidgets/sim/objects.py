@@ -21,7 +21,7 @@ from kmemwidgets.records import (
     VmallocArea,
 )
 
-from . import slab24_view, slub_bytes, slub_init, slub_sysfs, slub_view
+from . import slab24_reap, slab24_view, slub_bytes, slub_init, slub_sysfs, slub_view
 from .areas import COMMANDS as AREA_COMMANDS
 from .areas import Areas
 from .highmem import Highmem
@@ -47,7 +47,7 @@ from .vmalloc import Vmalloc
 COMMANDS = frozenset(
     {
         "kmem_cache_init", "kmem_cache_create", "kmem_cache_destroy", "kmem_cache_alloc", "kmem_cache_free",
-        "kmem_cache_shrink", "kmalloc", "kfree", "write_memory",
+        "kmem_cache_shrink", "kmem_cache_reap", "kmalloc", "kfree", "write_memory",
         "kmap", "kunmap", "kmap_local", "kunmap_local", "kmap_atomic", "kunmap_atomic",
     }
 ) | AREA_COMMANDS | INTERFACE_COMMANDS | POOL_COMMANDS | ADDRESS_COMMANDS  # fmt: skip
@@ -178,6 +178,12 @@ class KernelObjects:
     def kmem_cache_shrink(self, cache: str, cpu: int = 0) -> int:
         """Give empty slabs back; returns how many are left."""
         return int(self._allocator.kmem_cache_shrink(self._cache(cache), cpu))
+
+    def kmem_cache_reap(self, cpu: int = 0) -> int:
+        """Let the reaper of an old kernel go once round its caches; returns the pages that it gave back."""
+        if self.slab24 is None:
+            raise ValueError("SLUB has no reaper: kmem_cache_shrink gives a cache's empty slabs back")
+        return slab24_reap.reap(self.slab24, cpu)
 
     def kmalloc(self, size: int, gfp: int, cpu: int = 0, caller: str = "") -> int:
         """Allocate any size; 0 where the kernel refuses."""

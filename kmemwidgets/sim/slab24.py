@@ -1,6 +1,6 @@
 """SLAB as 2.4 and 2.6.11 have it: full, partial and free slabs, colours, and arrays of each cpu (mm/slab.c).
 
-Pointers are checked as a kernel with CONFIG_DEBUG_SLAB checks them; its red zones and poison are left out.
+Pointers are checked as a kernel with CONFIG_DEBUG_SLAB checks them; its red zones and poison are in `slab24_debug`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from typing import Any
 
 from kmemwidgets.records import SlabCacheInfo
 
+from . import slab24_debug
 from .errors import KernelBug
 from .gfp import FLAGS, GFP_KERNEL
 from .rules.slab import MAX_GFP_ORDER, SlabRules
 from .slab24_cache import FREE_SLABS, PARTIAL, ArrayCache, OldSlab, SlabCache24
 from .slab24_layout import SlabTunables, slab_geometry
+from .slab24_reap import REAPTIMEOUT_LIST3
 from .slub_pages import Pages
 
 _DMA = FLAGS["__GFP_DMA"]
@@ -32,6 +34,8 @@ class Slab24:
     cpus : int
     page_offset : int
         Address of the frame with pfn 0.
+    debug : bool
+        CONFIG_DEBUG_SLAB.
 
     Attributes
     ----------
@@ -49,12 +53,18 @@ class Slab24:
         Whether new caches get arrays of their full size.
     pages : dict of int to OldSlab
         The slab of each page, by address over page size.
+    users : dict of int to str
+        Who had each object of debugged caches last.
+    clock_hand : int
+        Number of the cache that the reaper looks at next (2.4).
+    seconds : int
+        How long the reaper's timer has run (2.6).
     dmesg : list of str
     """
 
     def __init__(
         self, page_alloc: Pages, rules: SlabRules, *, machine: SlabTunables | None = None, cpus: int = 1,
-        page_offset: int = 0xC0000000,
+        page_offset: int = 0xC0000000, debug: bool = False,
     ) -> None:  # fmt: skip
         self.page_alloc = page_alloc
         self.rules = rules
@@ -68,6 +78,10 @@ class Slab24:
         self.online = 1
         self.up = False
         self.pages: dict[int, OldSlab] = {}
+        self.debug = debug
+        self.users: dict[int, str] = {}
+        self.clock_hand = 0
+        self.seconds = 0
         self.dmesg: list[str] = []
 
     # --- allocation -------------------------------------------------------------------------
@@ -76,6 +90,24 @@ class Slab24:
         """Take an object; 0 where there are no pages."""
         if self.rules.checks_dma and bool(gfp & _DMA) != ("cache_dma" in cache.flags):
             raise KernelBug(f"kernel BUG at slab.c! kmem_cache_alloc_head: {cache.name} and GFP_DMA don't agree")
+        if not cache.guard.active:
+            return self._alloc(cache, gfp, cpu)
+        before = cache.save() if self.rules.damage_stops else None
+        slot = self._alloc(cache, gfp, cpu)
+        if not slot:
+            return 0
+        try:
+            slab24_debug.take(self, self.pages[slot // self.machine.page_size], slot, "kmem_cache_alloc")
+        except KernelBug:
+            assert before is not None
+            cache.load(before)
+            for slab in cache.slabs():
+                self._enter(slab)
+            raise
+        return slot + cache.guard.head
+
+    def _alloc(self, cache: SlabCache24, gfp: int, cpu: int) -> int:
+        """Take an object's place (__cache_alloc)."""
         array = cache.arrays[cpu] if cache.arrays else None
         if array is None:
             slab = self._source(cache) or self._grow(cache, gfp, cpu)
@@ -94,8 +126,10 @@ class Slab24:
             if cache.shared is not None and cache.shared.objects:
                 array.objects = cache.shared.objects[-batch:]
                 del cache.shared.objects[-batch:]
+                cache.shared.touched = True
                 return True
             while batch and (slab := self._source(cache)) is not None:
+                cache.free_touched |= slab.pfn in cache.free
                 array.objects.append(self._take(cache, slab))
                 batch -= 1
             if array.objects:
@@ -138,6 +172,9 @@ class Slab24:
         base = self.page_offset + pfn * self.machine.page_size
         slab = OldSlab(cache, pfn, base, base + shift + (0 if g.off_slab else g.slab_size), descriptor)
         self._enter(slab)
+        cache.grown = True
+        if cache.guard.active:
+            slab24_debug.fill(self, slab)
         cache.free[pfn] = slab
         cache.free_objects += g.num
         return slab
@@ -152,6 +189,8 @@ class Slab24:
 
     def _destroy(self, slab: OldSlab, cpu: int) -> None:
         """Give back the pages of a slab that is on no list, and its descriptor (slab_destroy)."""
+        if slab.cache.guard.active:
+            slab24_debug.check_slab(self, slab)
         for page in self._pages_of(slab):
             del self.pages[page]
         self.page_alloc.free_pages(slab.pfn, slab.cache.geometry.order, cpu)
@@ -171,18 +210,21 @@ class Slab24:
         slab = self._slab_of(address)
         if slab.cache is not cache:
             raise KernelBug(f"mismatch in kmem_cache_free: expected cache {cache.name}, got {slab.cache.name}")
-        number = slab.index_of(address)
+        slot = address - cache.guard.head
+        number = slab.index_of(slot)
         if number < 0:
             raise KernelBug(f"kernel BUG at slab.c! {address:08x} is no object of cache '{cache.name}'")
-        if number in slab.free or address in cache.in_arrays():
-            raise KernelBug(f"slab: double free detected in cache '{cache.name}', objp {address:08x}")
+        if number in slab.free or slot in cache.in_arrays():
+            raise KernelBug(f"slab: double free detected in cache '{cache.name}', objp {slot:08x}")
+        if cache.guard.active:
+            slab24_debug.give_back(self, slab, slot, "kmem_cache_free")
         array = cache.arrays[cpu] if cache.arrays else None
         if array is None:
-            self._free_block(cache, [address], cpu)
+            self.free_block(cache, [slot], cpu)
             return
         if len(array.objects) >= array.limit:
             self._flush(cache, array, cpu)
-        array.objects.append(address)
+        array.objects.append(slot)
 
     def _slab_of(self, address: int) -> OldSlab:
         slab = self.pages.get(address // self.machine.page_size)
@@ -196,7 +238,7 @@ class Slab24:
         if not self.rules.oldest_leave:
             leaving = array.objects[-batch:]
             del array.objects[-batch:]
-            self._free_block(cache, leaving, cpu)
+            self.free_block(cache, leaving, cpu)
             return
         room = cache.shared.limit - len(cache.shared.objects) if cache.shared is not None else 0
         if cache.shared is not None and room:
@@ -204,10 +246,10 @@ class Slab24:
             cache.shared.objects += leaving
         else:
             leaving = array.objects[:batch]
-            self._free_block(cache, leaving, cpu)
+            self.free_block(cache, leaving, cpu)
         del array.objects[: len(leaving)]
 
-    def _free_block(self, cache: SlabCache24, addresses: Iterable[int], cpu: int) -> None:
+    def free_block(self, cache: SlabCache24, addresses: Iterable[int], cpu: int) -> None:
         """Put objects into their slabs, and these where they then belong (free_block)."""
         waiting = list(addresses)
         cache.free_objects += len(waiting)
@@ -235,12 +277,13 @@ class Slab24:
         for array in (*cache.arrays, cache.shared):
             if array is not None:
                 objects, array.objects = array.objects, []
-                self._free_block(cache, objects, cpu)
+                self.free_block(cache, objects, cpu)
 
-    def _give_back_free(self, cache: SlabCache24, cpu: int) -> None:
-        """Give all empty slabs back, the last one first (__kmem_cache_shrink_locked)."""
-        while cache.free:
-            _, slab = cache.free.popitem()
+    def give_back_free(self, cache: SlabCache24, cpu: int, *, most: int = -1, first: bool = False) -> None:
+        """Give empty slabs back, all or some, the last of the list first (__kmem_cache_shrink_locked) or the first."""
+        while cache.free and most:
+            most -= 1
+            _, slab = cache.free.popitem(last=not first)
             cache.free_objects -= cache.geometry.num
             self._destroy(slab, cpu)
 
@@ -248,7 +291,7 @@ class Slab24:
         """Give empty slabs back; returns how many slabs are left."""
         if self.rules.shrink_drains:
             self._drain(cache, cpu)
-        self._give_back_free(cache, cpu)
+        self.give_back_free(cache, cpu)
         return sum(1 for _ in cache.slabs())
 
     # --- caches -------------------------------------------------------------------------------
@@ -273,11 +316,17 @@ class Slab24:
             raise KernelBug(f"{self.rules.create_words.format(name=name)}: {why}")
         if any(cache.name == name for cache in self.slab_caches):
             raise KernelBug(f"kmem_cache_create: duplicate cache {name}")
+        guard = slab24_debug.Guard()
+        if self.debug:
+            guard = slab24_debug.guard_of(self.rules, size, align, wanted, ctor=bool(ctor), word=m.word)
         try:
-            geometry = slab_geometry(self.rules, size, align, wanted, machine=m, most_off_slab=self.most_off_slab)
+            geometry = slab_geometry(
+                self.rules, size, align, wanted, machine=m, most_off_slab=self.most_off_slab, guard=guard
+            )
         except ValueError as error:
             raise KernelBug(f"kmem_cache_create: couldn't create cache {name}.") from error
-        cache = SlabCache24(name, size, geometry, wanted, ctor)
+        cache = SlabCache24(name, size, geometry, wanted, ctor, guard)
+        cache.next_reap = self.seconds + REAPTIMEOUT_LIST3
         if self.cache_cache is not None:
             cache.address = self.kmem_cache_alloc(self.cache_cache)
         if self.up:
@@ -296,13 +345,15 @@ class Slab24:
         limit = rules.array_limit(size, self.machine.smp, self.machine.page_size)
         if not limit:
             return
+        if self.debug and rules.debug_limit:
+            limit = min(limit, rules.debug_limit)
         batch = (limit + rules.half_rounds_up) // 2
         old = cache.arrays
         cache.arrays = [self.new_array(limit, batch) for _ in range(self.online)]
         cache.free_limit = (1 + self.online) * batch + cache.geometry.num
         for array in old:
             if array is not None:
-                self._free_block(cache, array.objects, 0)
+                self.free_block(cache, array.objects, 0)
                 self.kfree(array.address)
         factor = rules.shared_factor(size, self.machine.smp, self.machine.page_size)
         if factor is not None:
@@ -321,7 +372,7 @@ class Slab24:
         if cache.in_use():
             raise KernelBug(self.rules.destroy_words.format(name=cache.name, pointer=cache.address))
         self._drain(cache, 0)
-        self._give_back_free(cache, 0)
+        self.give_back_free(cache, 0)
         self.slab_caches.remove(cache)
         for array in (*cache.arrays, cache.shared):
             if array is not None:
@@ -345,7 +396,7 @@ class Slab24:
     def general_cache(self, size: int, gfp: int = 0) -> SlabCache24:
         """Return kmalloc's cache for a size (kmem_find_general_cachep); LookupError above the largest."""
         for plain, dma in self.general:
-            if size <= plain.geometry.size:
+            if size <= plain.object_size:
                 return dma if gfp & _DMA else plain
         raise LookupError(size)
 
@@ -372,7 +423,10 @@ class Slab24:
 
     def ksize(self, address: int) -> int:
         """Return how many bytes may be used behind a pointer."""
-        return self._slab_of(address).cache.geometry.size if address else 0
+        if not address:
+            return 0
+        cache = self._slab_of(address).cache
+        return cache.guard.length or cache.geometry.size
 
     # --- bytes, and keeping -------------------------------------------------------------------
 
@@ -391,11 +445,13 @@ class Slab24:
 
     def save(self) -> tuple[Any, ...]:
         """Return the state as plain tuples."""
-        return (tuple((cache, cache.save()) for cache in self.slab_caches), tuple(self.dmesg), self.online)
+        caches = tuple((cache, cache.save()) for cache in self.slab_caches)
+        return caches, tuple(self.dmesg), self.online, tuple(self.users.items()), self.clock_hand, self.seconds
 
     def load(self, saved: tuple[Any, ...]) -> None:
         """Go back to what `save` returned, of the same allocator."""
-        caches, dmesg, self.online = saved
+        caches, dmesg, self.online, users, self.clock_hand, self.seconds = saved
+        self.users = dict(users)
         self.slab_caches = [cache for cache, _state in caches]
         self.pages = {}
         for cache, state in caches:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kmemwidgets.records import SlabCacheInfo
 
+from .slab24_debug import Guard
 from .slab24_layout import SlabGeometry
 
 #: The lists that a slab may be on, as the kernel calls them.
@@ -115,16 +116,23 @@ class SlabCache24:
         The next slab's shift, in steps.
     address : int
         Where its own struct lies; 0: in the kernel's image.
+    guard : Guard
+        How it is debugged.
+    grown, free_touched : bool
+        Whether it got a slab, and whether it took from an empty one, since the reaper came (2.4 and 2.6).
+    next_reap : int
+        When its lists are looked at again (2.6).
     """
 
     __slots__ = (
-        "address", "arrays", "colour_next", "ctor", "flags", "free", "free_limit", "free_objects", "full", "geometry",
-        "name", "object_size", "partial", "shared",
+        "address", "arrays", "colour_next", "ctor", "flags", "free", "free_limit", "free_objects", "free_touched",
+        "full", "geometry", "grown", "guard", "name", "next_reap", "object_size", "partial", "shared",
     )  # fmt: skip
 
     def __init__(
-        self, name: str, object_size: int, geometry: SlabGeometry, flags: frozenset[str] = frozenset(), ctor: str = ""
-    ) -> None:
+        self, name: str, object_size: int, geometry: SlabGeometry, flags: frozenset[str] = frozenset(), ctor: str = "",
+        guard: Guard | None = None,
+    ) -> None:  # fmt: skip
         self.name = name
         self.object_size = object_size
         self.geometry = geometry
@@ -139,6 +147,10 @@ class SlabCache24:
         self.free_limit = 0
         self.colour_next = 0
         self.address = 0
+        self.guard = guard or Guard()
+        self.grown = False
+        self.free_touched = False
+        self.next_reap = 0
 
     def lists(self) -> tuple[tuple[str, OrderedDict[int, OldSlab]], ...]:
         """Return the three lists by name."""
@@ -199,11 +211,13 @@ class SlabCache24:
             for slabs in (self.full, self.partial, self.free)
         )  # fmt: skip
         arrays = tuple(None if array is None else array.save() for array in (*self.arrays, self.shared))
-        return (lists, arrays, self.free_objects, self.free_limit, self.colour_next)
+        reaping = (self.grown, self.free_touched, self.next_reap)
+        return (lists, arrays, self.free_objects, self.free_limit, self.colour_next, reaping)
 
     def load(self, saved: tuple[Any, ...]) -> None:
         """Go back to what `save` returned."""
-        lists, arrays, self.free_objects, self.free_limit, self.colour_next = saved
+        lists, arrays, self.free_objects, self.free_limit, self.colour_next, reaping = saved
+        self.grown, self.free_touched, self.next_reap = reaping
         for slabs, kept in zip((self.full, self.partial, self.free), lists, strict=True):
             slabs.clear()
             for pfn, base, first, descriptor, free, inuse, data in kept:

@@ -41,7 +41,10 @@ def old_slab_allocator(spec: MachineSpec, page_alloc: Pages, *, page_offset: int
         Address of the frame with pfn 0 in the direct map.
     """
     rules = pick(SlabRules, TABLE, spec.kernel)
-    made = Slab24(page_alloc, rules, machine=old_tunables(spec), cpus=spec.cpus, page_offset=page_offset)
+    made = Slab24(
+        page_alloc, rules, machine=old_tunables(spec), cpus=spec.cpus, page_offset=page_offset,
+        debug=spec.option("CONFIG_DEBUG_SLAB") == "y",
+    )  # fmt: skip
     boot(made)
     return made
 
@@ -79,6 +82,8 @@ def _cache_of_caches(slab: Slab24) -> SlabCache24:
     """kmem_cache: its struct is part of the kernel's image, so that it can exist before all others."""
     rules, machine = slab.rules, slab.machine
     size = rules.struct_size(machine.word, machine.smp)
+    if slab.debug:
+        size += rules.debug_struct(machine.word, machine.smp)
     align = 0
     if rules.boot_arrays:
         align = machine.cache_line

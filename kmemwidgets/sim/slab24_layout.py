@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .rules.slab import GOOD_WASTE, MAX_GFP_ORDER, SlabRules
 from .rules.slub import align_up
+from .slab24_debug import Guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ def slab_geometry(
     *,
     machine: SlabTunables | None = None,
     most_off_slab: int = 0,
+    guard: Guard | None = None,
 ) -> SlabGeometry:
     """Cut slabs for objects of a size (kmem_cache_create, kmem_cache_estimate).
 
@@ -77,6 +79,8 @@ def slab_geometry(
     machine : SlabTunables or None
     most_off_slab : int
         Objects that a slab may have whose descriptor lies outside; 0: any number.
+    guard : Guard or None
+        What a debugged cache has around its objects.
 
     Raises
     ------
@@ -84,10 +88,12 @@ def slab_geometry(
         Where no slab holds an object.
     """
     m = machine or SlabTunables()
-    size = align_up(size, m.word)
+    size = align_up(size, m.word) + (guard.extra if guard else 0)
     off_slab = size >= m.page_size >> 3
     offset, wanted = (align, m.word) if rules.align_is_offset else (0, max(align, m.word))
     unit = max(_line_part(rules, size, m.cache_line) if "hwcache_align" in flags else m.word, wanted)
+    if guard and guard.red_zone:
+        unit = m.word
     size = align_up(size, unit)
     edge = m.cache_line if rules.line_aligned else unit
 

@@ -68,15 +68,28 @@ def slab_object(slab24: Slab24, address: int) -> SlabObject:
         raise ValueError(f"{address:#x} is in no object of the slab at {slab.base:#x}")
     start = slab.address_of(number)
     at = start - slab.base
-    asked = min(cache.object_size, size)
+    guard = cache.guard
     return SlabObject(
         cache=cache.name,
-        address=start,
+        address=start + guard.head,
         start=start,
         data=bytes(size) if slab.data is None else bytes(slab.data[at : at + size]),
-        parts=tuple(part for part in (("object", 0, asked), ("padding", asked, size)) if part[1] < part[2]),
+        parts=_parts(slab24, cache),
         state=_states(slab, frozenset(cache.in_arrays()), _following(cache))[number],
     )
+
+
+def _parts(slab24: Slab24, cache: SlabCache24) -> tuple[tuple[str, int, int], ...]:
+    """Name the bytes from one object to the next, those that CONFIG_DEBUG_SLAB adds too."""
+    guard, size, word = cache.guard, cache.geometry.size, slab24.machine.word
+    end = guard.head + min(cache.object_size, size)
+    user = size - word if guard.user else size
+    zone = user - word if guard.red_zone else user
+    marks = (
+        ("left red zone", 0, guard.head), ("object", guard.head, end), ("padding", end, zone),
+        ("right red zone", zone, user), ("last user", user, size),
+    )  # fmt: skip
+    return tuple(mark for mark in marks if mark[1] < mark[2])
 
 
 def _node_of(slab24: Slab24, pfn: int) -> int:

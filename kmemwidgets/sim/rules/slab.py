@@ -81,6 +81,22 @@ class SlabRules:
         Whether the cache of caches is the first of /proc/slabinfo or the last.
     align_is_offset : bool
         Whether the third argument of kmem_cache_create says by how much slabs are shifted, not how objects are aligned.
+    red_zoned : callable (size, word, must be aligned) -> bool
+        Whether objects of a size have red zones with CONFIG_DEBUG_SLAB.
+    stores_user : bool
+        Whether a debugged object keeps who had it last.
+    free_poison : int
+        Byte that a free object is filled with.
+    taken_poison : int or None
+        Byte that one is filled with for its new owner; None: it stays as it is.
+    damage_stops : bool
+        Whether the kernel stops at an object that was damaged, or reports it and goes on.
+    debug_limit : int
+        What arrays hold at most where caches are debugged; 0: as much as ever.
+    debug_struct : callable (word, smp) -> bytes
+        What CONFIG_DEBUG_SLAB adds to a cache's struct: counters, and where the object lies.
+    timer : bool
+        Whether caches are reaped by a timer, or when pages are short.
     free_words, destroy_words, create_words : str
         What is printed of a pointer into no slab, of a cache with objects left, and of a cache that can't be.
     """
@@ -106,6 +122,14 @@ class SlabRules:
     half_line: bool
     own_cache_first: bool
     align_is_offset: bool
+    red_zoned: Callable[[int, int, bool], bool]
+    stores_user: bool
+    free_poison: int
+    taken_poison: int | None
+    damage_stops: bool
+    debug_limit: int
+    debug_struct: Callable[[int, bool], int]
+    timer: bool
     free_words: str
     destroy_words: str
     create_words: str
@@ -275,7 +299,7 @@ TABLE: tuple[Rule, ...] = (
         "own_cache_first", (2, 6), False, "/proc/slabinfo ends with kmem_cache.", "mm/slab.c, s_start", ("source",),
     ),
     Rule(
-        "flags", (2, 4), frozenset({"hwcache_align", "no_reap", "cache_dma"}),
+        "flags", (2, 4), frozenset({"hwcache_align", "must_hwcache_align", "no_reap", "cache_dma"}),
         "A cache may be aligned to cache lines, spared by the reaper, and for DMA.",
         "mm/slab.c, CREATE_MASK", ("source",),
     ),
@@ -301,6 +325,45 @@ TABLE: tuple[Rule, ...] = (
         "align_is_offset", (2, 6), False, "A cache's maker says how its objects are aligned.",
         "mm/slab.c, kmem_cache_create", ("source",),
     ),
+    Rule(
+        "red_zoned", (2, 4), lambda size, _word, aligned: size < 4096 >> 3 and not aligned,
+        "Objects below an eighth of a page have red zones, unless they must be aligned.",
+        "mm/slab.c, kmem_cache_create", ("source",),
+    ),
+    Rule(
+        "red_zoned", (2, 6),
+        lambda size, word, _aligned: size < 4096 or (size - 1).bit_length() == (size - 1 + 3 * word).bit_length(),
+        "Objects have red zones unless these make a large one exceed the next power of two.",
+        "mm/slab.c, kmem_cache_create", ("source",),
+    ),
+    Rule("stores_user", (2, 4), False, "Nobody is noted.", "mm/slab.c", ("source",)),
+    Rule(
+        "stores_user", (2, 6), True, "The last user is noted behind an object.",
+        "mm/slab.c, dbg_userword", ("source",),
+    ),
+    Rule("free_poison", (2, 4), 0x5A, "A free object is filled with 5a.", "mm/slab.c, POISON_BYTE", ("source",)),
+    Rule("free_poison", (2, 6), 0x6B, "A free object is filled with 6b.", "mm/slab.c, POISON_FREE", ("source",)),
+    Rule("taken_poison", (2, 4), None, "Who takes an object finds it as it was.", "mm/slab.c", ("source",)),
+    Rule("taken_poison", (2, 6), 0x5A, "Who takes an object finds 5a in it.", "mm/slab.c, POISON_INUSE", ("source",)),
+    Rule("damage_stops", (2, 4), True, "Damage stops the kernel.", "mm/slab.c, kmem_cache_alloc_one_tail", ("source",)),
+    Rule("damage_stops", (2, 6), False, "Damage is reported.", "mm/slab.c, cache_free_debugcheck", ("source",)),
+    Rule("debug_limit", (2, 4), 0, "Arrays are as large as ever.", "mm/slab.c, enable_cpucache", ("source",)),
+    Rule(
+        "debug_limit", (2, 6), 32, "Arrays of debugged caches hold 32 objects at most.",
+        "mm/slab.c, enable_cpucache", ("source",),
+    ),
+    Rule(
+        "debug_struct", (2, 4), lambda word, smp: 6 * word + (16 if smp else 0),
+        "A debugged kernel counts: six words, with several cpus four numbers more.",
+        "mm/slab.c, struct kmem_cache_s", ("source",),
+    ),
+    Rule(
+        "debug_struct", (2, 6), lambda word, _smp: 8 * word + 24,
+        "A debugged kernel counts in eight words and four numbers, and keeps two more about the object.",
+        "mm/slab.c, struct kmem_cache_s", ("source",),
+    ),
+    Rule("timer", (2, 4), False, "Who is short of pages reaps caches.", "mm/slab.c, kmem_cache_reap", ("source",)),
+    Rule("timer", (2, 6), True, "A timer of each cpu reaps caches.", "mm/slab.c, cache_reap", ("source",)),
     Rule(
         "free_words", (2, 4), "kfree: bad ptr {pointer:x}h.", "A kernel with CONFIG_DEBUG_SLAB knows bad pointers.",
         "mm/slab.c, CHECK_PAGE", ("source",),

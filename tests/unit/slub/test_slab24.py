@@ -244,7 +244,7 @@ def test_a_slab_that_gets_an_object_back(rules: SlabRules, to_tail: bool) -> Non
         assert source is not None
         taken.append(slab._take(c, source))
     first, second = taken[0], taken[c.geometry.num]
-    slab._free_block(c, [first, second], 0)
+    slab.free_block(c, [first, second], 0)
     order = [slab._slab_of(first).pfn, slab._slab_of(second).pfn]
     assert list(c.partial) == (order if to_tail else order[::-1])
 
