@@ -197,11 +197,8 @@ def _pcp_take(fields: dict[str, Any], version: Version, _names: Sequence[str]) -
 
 
 def _buddy_take(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:
-    here = f"the {_type(fields['from_migratetype'])} list of order {fields['from_order']}"
-    where = f"{here} of node {fields['nid']} {fields['zone']}"
-    if fields["from_order"] == fields["order"]:
-        return f"pfn {fields['pfn']:#x} is taken whole from {where}"
-    return f"pfn {fields['pfn']:#x} is taken from {where} and split down to order {fields['order']}"
+    where = f"the {_type(fields['from_migratetype'])} lists of node {fields['nid']} {fields['zone']}"
+    return f"pfn {fields['pfn']:#x} of order {fields['order']} is taken from {where}"
 
 
 def _extfrag(fields: dict[str, Any], _version: Version, _names: Sequence[str]) -> str:

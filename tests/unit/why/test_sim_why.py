@@ -129,3 +129,12 @@ def test_of_a_refill_and_of_a_drain_it_is_told_how_many() -> None:
     lines = told(machine)
     assert len(lines) == 3
     assert lines[-1].startswith("63 blocks go from the cpu's lists back to the buddy lists, where they merge")
+
+
+def test_a_command_behind_which_a_checkpoint_lies_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kmemwidgets.sim.history.SPACING", 1)
+    machine = Machine.boot(memory="64M", cpus=1)
+    for order in range(4):
+        machine.alloc_pages("GFP_KERNEL", order)
+    for number in range(1, 5):
+        assert told(machine, number)[-1].startswith("so it got pfn")
