@@ -98,6 +98,8 @@ class History:
         self._checkpoints: dict[int, Any] = {}
         self.commands = CommandLog()
         self.settled = 0
+        #: Told when undone commands are forgotten: of the number of those that stay.
+        self.on_cut: Callable[[int], None] | None = None
         # None: at the end of the log, whatever is added to it.
         self._now: int | None = None
 
@@ -106,9 +108,16 @@ class History:
         """How many commands are in force."""
         return len(self.commands.raw) if self._now is None else self._now
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether there are undone commands that may be carried out again."""
+        return self._now is not None
+
     def cut(self) -> None:
         """Forget what was undone, before a new command is taken down."""
         if self._now is not None:
+            if self.on_cut:
+                self.on_cut(self._now)
             del self.commands.raw[self._now :]
             for at in [at for at in self._checkpoints if at > self._now]:
                 del self._checkpoints[at]

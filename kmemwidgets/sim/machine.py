@@ -31,6 +31,7 @@ from .fast_path import FastPath
 from .frames import ChangeLog, Frames
 from .gfp import parse_gfp
 from .history import Command, History
+from .moves import MoveLog
 from .numa_stat import ZONE_NAMES, fast_requests
 from .object_verbs import ObjectVerbs
 from .objects import COMMANDS as OBJECT_COMMANDS
@@ -113,6 +114,7 @@ class Machine(FastPath, AddressVerbs, PageVerbs, ObjectVerbs, AreaVerbs):
         self._counted: Counter[Request] = Counter()
         self._subscribers: list[Callable[[], None]] = []
         self.history = History(self._rerun, self._save, self._load, self._settle)
+        self.pages.move_log = MoveLog(self.history)
         self._share(self.page_alloc, self.history.commands.raw)
         # What boot left: a large machine takes longer to boot again than anyone waits for an earlier moment.
         self._fresh = (self.reserves.save(), self.page_alloc.save(), None, None, None, (0, Counter[Request]()))
@@ -365,20 +367,18 @@ class Machine(FastPath, AddressVerbs, PageVerbs, ObjectVerbs, AreaVerbs):
         """Carry out commands again, as the log has them."""
         if self._ages is not None:
             self._ages.begin(0)
-        untold = self.pages.untold
-        self.pages.untold = {}
         alloc, free = self.page_alloc.alloc_pages, self.page_alloc.free_pages
-        for entry in entries:
-            if entry.__class__ is Page:
-                free(entry)
-            elif entry.__class__ is int:
-                page, order, cpu = freed_page(entry)
-                free(Page(page), order, cpu)
-            elif len(entry) == 4:
-                alloc(*entry)
-            else:
-                self._run(entry)
-        self.pages.untold = untold
+        with self.pages.again():
+            for entry in entries:
+                if entry.__class__ is Page:
+                    free(entry)
+                elif entry.__class__ is int:
+                    page, order, cpu = freed_page(entry)
+                    free(Page(page), order, cpu)
+                elif len(entry) == 4:
+                    alloc(*entry)
+                else:
+                    self._run(entry)
 
     # A source, like a recording
 

@@ -7,7 +7,8 @@ It wakes the threads of the nodes here, too (`threads`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +18,7 @@ from .bad_page import bad_free
 from .compaction import Compaction
 from .events import OTHER
 from .memmap import IN_USE, ORDER_MASK
+from .moves import MoveLog
 from .page import Page
 from .page_alloc import PageAllocator
 from .rules import pick
@@ -61,6 +63,8 @@ class PageCommands:
         follow (`let_pages_move`).
     on_move : callable or None
         Told of every page that moves: from, to, order.
+    move_log : MoveLog or None
+        Keeps every move.
     """
 
     def __init__(self, spec: MachineSpec, allocator: PageAllocator) -> None:
@@ -72,6 +76,7 @@ class PageCommands:
         self.untold: dict[int, int] = {}
         self.may_move = False
         self.on_move: Callable[[int, int, int], None] | None = None
+        self.move_log: MoveLog | None = None
         if has_compaction(spec.kernel) and spec.option("CONFIG_COMPACTION") != "n":
             self.compaction = Compaction(allocator, pick(CompactionRules, TABLE, spec.kernel), migrate=self._migrate)
         self.threads = KernelThreads(allocator, spec.kernel, self.compaction)
@@ -150,6 +155,18 @@ class PageCommands:
         """Let requests that compact for themselves, and kcompactd, move pages from now on, or no longer."""
         self.may_move = bool(on)
         self._heed_threads()
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Carry out commands again: whoever follows their moves has followed them before."""
+        untold, self.untold = self.untold, {}
+        assert self.move_log is not None
+        self.move_log.stopped = True
+        try:
+            yield
+        finally:
+            self.move_log.stopped = False
+            self.untold = untold
 
     def take_moves(self) -> dict[int, int]:
         """Return where pages were and are that have moved since the last call without a command for it."""
@@ -239,6 +256,8 @@ class PageCommands:
         self.moves[source] = target
         if self.on_move:
             self.on_move(source, target, order)
+        if self.move_log:
+            self.move_log.moved(source, target)
         if self._allocator.decisions:
             self._allocator.decisions((OTHER, 0, "sim", "migrate", {"pfn": source, "to": target, "order": order}))
         return True

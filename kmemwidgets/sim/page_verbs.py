@@ -15,6 +15,11 @@ class PageVerbs:
 
     pages: PageCommands
 
+    @property
+    def now(self) -> int:
+        """How many commands are in force."""
+        raise NotImplementedError
+
     def _gfp(self, gfp: int | str) -> int:
         raise NotImplementedError
 
@@ -77,6 +82,14 @@ class PageVerbs:
         Only those that `let_pages_move` let go: `compact_memory` and `run_kcompactd` tell theirs themselves.
         """
         return self.pages.take_moves()
+
+    def follow_page(self, page: int, since: int) -> int:
+        """Return the frame where a block begins now that began at `page` after command number `since`.
+
+        Unlike `take_moves` this takes nothing from anybody, and follows time back and forth.
+        """
+        assert self.pages.move_log is not None
+        return self.pages.move_log.follow(int(page), since, self.now)
 
     def run_kswapd(self, node: int | None = None) -> None:
         """Let kswapd of a node, or of each, do what it was woken for; one that sleeps goes on sleeping.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import ipywidgets
@@ -25,6 +26,31 @@ REQUESTS = (
 
 #: Moments that the plot over time keeps; then every second one goes.
 _SAMPLES = 400
+
+
+@dataclass(slots=True)
+class _Mine:
+    """A block that was allocated here.
+
+    Attributes
+    ----------
+    pfn, order : int
+        As it was allocated.
+    gfp : str
+    since : int
+        Moment behind that.
+    last : int
+        Where it was when somebody last looked.
+    gone : int or None
+        Moment at which it was no longer in use.
+    """
+
+    pfn: int
+    order: int
+    gfp: str
+    since: int
+    last: int = -1
+    gone: int | None = None
 
 
 class BuddyPanel(KmemWidget):
@@ -101,7 +127,7 @@ class BuddyPanel(KmemWidget):
         self._chart = Chart()
         self._samples: list[Sample] = []
         #: Every block that was allocated here; undoing a free gives it back.
-        self._mine: list[list[Any]] = []
+        self._mine: list[_Mine] = []
         self._states = 0
         self._at: tuple[int, str] = (0, "")
         #: The block that was chosen since the last request.
@@ -139,7 +165,7 @@ class BuddyPanel(KmemWidget):
         }
 
     def send_changes(self) -> None:
-        """Send the lists as they are now; what was freed elsewhere is no longer held."""
+        """Send the lists as they are now; what was freed elsewhere is no longer held, what moved is held elsewhere."""
         self._forget()
         super().send_changes()
 
@@ -174,26 +200,33 @@ class BuddyPanel(KmemWidget):
         order, gfp = self.order if order is None else order, gfp or self.gfp
         self._asked = None
         page = self._verb("alloc_pages", gfp=gfp, order=order, cpu=self.cpu if cpu is None else cpu)
+        if page is not None:
+            self._mine = [block for block in self._mine if self._place(block) != page]
+            self._mine.append(_Mine(int(page), order, gfp, self._moment()))
+        # The request may have moved others.
+        self._forget()
         if page is None:
             self.said = f"{gfp}, order {order}: no page"
             return None
-        self._mine = [block for block in self._mine if block[0] != page] + [[int(page), order, gfp]]
-        self.held = [*self.held, [int(page), order, gfp]]
         self.said = f"{gfp}, order {order}: pfn {int(page):#x}"
         self._choose(int(page))
         return int(page)
 
     def free(self, pfn: int | None = None) -> None:
         """Free a block that was allocated here; the chosen one, else the last, if it is not named."""
+        self._forget()
         if not self.held:
             raise ValueError("nothing was allocated here")
         pfn = pfn if pfn is not None else self.chosen if self.chosen is not None else self.held[-1][0]
         order = next((order for head, order, _ in self.held if head == pfn), None)
         if order is None:
-            raise ValueError(f"pfn {pfn:#x} was not allocated here")
+            places = [block.last for block in self._mine if block.pfn == pfn and block.gone is None]
+            raise ValueError(
+                f"pfn {pfn:#x} was not allocated here" + "".join(f", or moved to {at:#x}" for at in places)
+            )
         self._verb("free_pages", page=pfn, order=order)
         self._asked = None
-        self.held = [block for block in self.held if block[0] != pfn]
+        self._forget()
         self.said = f"freed pfn {pfn:#x}, order {order}"
         self._choose(self.held[-1][0] if self.held else None)
 
@@ -318,16 +351,41 @@ class BuddyPanel(KmemWidget):
             self.select(**place, start=block[0], count=1 << block[1])
 
     def _forget(self) -> None:
-        """Hold what is in use of the blocks allocated here: some were undone, or freed by somebody else."""
+        """Hold what is in use of the blocks allocated here, where it is now.
+
+        Some were undone, or freed by somebody else, and compaction may have moved some.
+        """
+        now = self._moment()
+        chosen = next((block for block in self._mine if block.last == self.chosen), None)
         kept = []
-        for pfn, order, gfp in self._mine:
-            frame = self._source.frame(pfn)
-            if (frame.state or "").startswith("in use") and (frame.head, frame.order) == (pfn, order):
-                kept.append([pfn, order, gfp])
+        for block in self._mine:
+            if block.gone is not None and now < block.gone:
+                block.gone = None
+            if block.gone is not None or now < block.since:
+                continue
+            block.last = self._place(block)
+            frame = self._source.frame(block.last)
+            if (frame.state or "").startswith("in use") and (frame.head, frame.order) == (block.last, block.order):
+                kept.append([block.last, block.order, block.gfp])
+            else:
+                # Whoever has the frame after this moment is somebody else.
+                block.gone = now
         if kept != self.held:
             self.held = kept
-            if self.chosen not in [block[0] for block in kept]:
-                self.chosen = kept[-1][0] if kept else None
+            heads = [each[0] for each in kept]
+            if chosen is not None and chosen.last in heads:
+                self.chosen = chosen.last
+            elif self.chosen not in heads:
+                self.chosen = int(heads[-1]) if heads else None
+
+    def _moment(self) -> int:
+        """Return the number of the last command, where a source counts them."""
+        return int(getattr(self._source, "now", 0))
+
+    def _place(self, block: _Mine) -> int:
+        """Return where a block is now: sources whose pages move tell where they went."""
+        follow = getattr(self._source, "follow_page", None)
+        return block.pfn if follow is None else int(follow(block.pfn, block.since))
 
     def _redraw(self, change: Mapping[str, Any]) -> None:
         """Send the other plot: of another order only the one over time differs."""

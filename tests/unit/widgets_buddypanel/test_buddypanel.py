@@ -207,3 +207,78 @@ def test_a_recorded_trace_moves_the_lists() -> None:
     assert panel.summary() != before
     assert panel.plot().x_label == "events"
     assert panel.plot().x == (line.length,)
+
+
+def low_pages(machine: Machine, panel: BuddyPanel) -> list[int]:
+    """Allocate pages by the panel where compaction takes them away: low in the zone, with room above."""
+    pages = []
+    while (page := machine.alloc_pages("__GFP_MOVABLE|__GFP_HIGHMEM|__GFP_NOWARN", node=0)) is not None:
+        if machine.frame(page).zone == "DMA32":
+            pages.append(page)
+    pages.sort()
+    for page in pages[1:40:4]:
+        machine.free_pages(page)
+    machine.drain_all_pages()
+    for _ in range(8):
+        panel.allocate(0, "__GFP_HIGH|__GFP_MOVABLE|__GFP_HIGHMEM")
+    for page in pages[-4000::2]:
+        machine.free_pages(page)
+    machine.drain_all_pages()
+    return [pfn for pfn, _, _ in panel.held]
+
+
+def test_blocks_that_compaction_moves_are_held_where_they_are() -> None:
+    machine = Machine.boot(memory="64M", cpus=1)
+    panel = BuddyPanel(machine)
+    before = low_pages(machine, panel)
+    panel.choose(before[0])
+    moves = machine.compact_memory()
+    assert set(before) & set(moves)
+    panel.send_changes()
+    after = [pfn for pfn, _, _ in panel.held]
+    assert after == [moves.get(pfn, pfn) for pfn in before]
+    assert panel.chosen == after[0]
+    # The frame that the first one left is free, or somebody else's: the panel gives neither back.
+    moved = next(pfn for pfn in before if pfn in moves)
+    with pytest.raises(ValueError, match=f"{moved:#x} was not allocated here, or moved to {moves[moved]:#x}"):
+        panel.free(moved)
+    now = machine.now
+    machine.undo()
+    panel.send_changes()
+    assert [pfn for pfn, _, _ in panel.held] == before
+    machine.goto(now)
+    panel.send_changes()
+    assert [pfn for pfn, _, _ in panel.held] == after
+    for _ in after:
+        panel.free()
+    assert panel.held == []
+    assert machine.now == now + len(after)
+
+
+def test_a_block_that_moved_since_the_last_look_is_freed_where_it_is() -> None:
+    machine = Machine.boot(memory="64M", cpus=1)
+    panel = BuddyPanel(machine)
+    before = low_pages(machine, panel)
+    panel.choose(before[0])
+    moves = machine.compact_memory()
+    # No change was sent in the meantime: what is chosen is where it was.
+    assert panel.chosen == before[0]
+    panel.free()
+    assert machine.frame(moves.get(before[0], before[0])).state != "in use"
+    assert len(panel.held) == len(before) - 1
+
+
+def test_what_somebody_else_took_after_a_free_is_not_held_again() -> None:
+    machine = Machine.boot(memory="64M", cpus=1)
+    panel = BuddyPanel(machine)
+    pfn = panel.allocate(0)
+    assert pfn is not None
+    machine.free_pages(pfn)
+    panel.send_changes()
+    assert panel.held == []
+    assert machine.alloc_pages("GFP_KERNEL") == pfn
+    panel.send_changes()
+    assert panel.held == []
+    machine.goto(1)
+    panel.send_changes()
+    assert panel.held == [[pfn, 0, "GFP_KERNEL"]]
