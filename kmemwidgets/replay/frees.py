@@ -76,6 +76,9 @@ class Frees(Checkpoints):
         """Free what an interrupt frees before the interrupted task goes on; False if that is nothing special."""
         if state.drain or state.drained:
             self._hear(state)
+        if state.pending and state.fresh[-2:-1] == [state.pending[-1][0]]:
+            # A batch of the interrupt's own.
+            return False
         if state.pending and state.batched < 0 and not self._ahead.is_batched(state.pending[0][0]):
             # Freed singly: it is on the lists by now.
             self._commit(state, cpu)

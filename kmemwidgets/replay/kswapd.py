@@ -14,6 +14,8 @@ from typing import Any
 from kmemwidgets.sim.page_alloc import PageAllocator
 from kmemwidgets.sim.zone_lists import ZoneLists
 
+from .cpu import IN_INTERRUPT
+
 WAKE = "mm_vmscan_kswapd_wake"
 SLEEP = "mm_vmscan_kswapd_sleep"
 #: Without its end kswapd waits within a shrinker.
@@ -63,8 +65,13 @@ def round_ends(rows: Iterable[tuple[Any, ...]]) -> dict[int, int]:
                 (daemon, number - 1) for daemon, nid in rounds.items() if nid == values[0] and daemon in put_off
             )
         elif name == DIRECT_BEGIN and pid not in wakers:
-            # One that gives up at the end of this round is not woken either (wakeup_kswapd).
-            beside[pid] = {daemon for daemon in rounds if daemon in freed or failures[daemon] + 1 < FAILURES_MAX}
+            # One that gives up at the end of this round is not woken either (wakeup_kswapd); one that was woken waits
+            # for the cpu.
+            beside[pid] = {
+                daemon
+                for daemon, nid in rounds.items()
+                if nid not in slept and (daemon in freed or failures[daemon] + 1 < FAILURES_MAX)
+            }
         elif name == DIRECT_END and values[0]:
             failures = dict.fromkeys(failures, 0)
         elif name in (WAKE, SLEEP):
@@ -79,7 +86,7 @@ def round_ends(rows: Iterable[tuple[Any, ...]]) -> dict[int, int]:
                 failures.setdefault(pid, 0)
         if pid in rounds:
             last[pid] = number
-            if name == "mm_page_free":
+            if name == "mm_page_free" and flags[2:3] not in IN_INTERRUPT:
                 freed.add(pid)
             if name in ROUND_EVENTS:
                 at_work = name == SHRINK_START or flags[1:2] in NEED_RESCHED

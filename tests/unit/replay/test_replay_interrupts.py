@@ -128,6 +128,20 @@ def test_an_interrupt_before_a_batch_reaches_the_lists_comes_first() -> None:
     assert listed(allocator) == [b, a, d]
 
 
+def test_a_batch_of_the_interrupts_own_reaches_the_lists_as_it_is_told() -> None:
+    allocator = build()
+    a, b, c, _ = in_use(allocator, 4)
+    irq = {"flags": "..s.."}
+    rows = [free(a, **irq), free(b, **irq), free(c, **irq), *(batched(pfn, **irq) for pfn in (a, b, c))]
+    for over, expected in ((4, [a]), (5, [b, a]), (6, [c, b, a])):
+        allocator = build()
+        in_use(allocator, 4)
+        replay = PageReplay(allocator, allocator.rules.version)
+        replay.begin(rows)
+        replay.go_on(over)
+        assert listed(allocator) == expected
+
+
 def test_an_interrupt_after_a_single_free_comes_second() -> None:
     allocator = build()
     a, d = in_use(allocator, 2)
