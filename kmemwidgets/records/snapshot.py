@@ -177,6 +177,7 @@ class SlabCacheInfo:
 
     Of SLAB, the allocator before SLUB, also: slabs that are not empty, (limit, batchcount, sharedfactor), and
     objects in the array that all cpus share. Of a recording `places` are of the moment at which sysfs was read.
+    With CONFIG_SLUB_STATS `stats` tell by file what each cpu did.
     """
 
     name: str
@@ -199,6 +200,7 @@ class SlabCacheInfo:
     tunables: tuple[int, int, int] | None = None
     sharedavail: int | None = None
     places: SlabPlaces | None = None
+    stats: Mapping[str, tuple[int, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

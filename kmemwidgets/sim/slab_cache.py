@@ -246,4 +246,5 @@ class KmemCache:
             flags=tuple(sorted(self.flags)),
             usersize=self.usersize,
             ctor=self.ctor or None,
+            stats=None if self.stats is None else {name: tuple(row) for name, row in self.stats.items()},
         )

@@ -14,11 +14,12 @@ from kmemwidgets.sim.rules.slab import TABLE as SLAB_TABLE
 from kmemwidgets.sim.rules.slab import SlabRules
 from kmemwidgets.sim.rules.slub import TABLE as SLUB_TABLE
 from kmemwidgets.sim.rules.slub import SlubRules, has_slub
+from kmemwidgets.sim.slab24_debug import guard_of
 from kmemwidgets.sim.slab24_init import general_sizes, old_tunables
 from kmemwidgets.sim.slab24_layout import slab_geometry
 from kmemwidgets.sim.slab_common import kmalloc_caches, kmalloc_kind, kmalloc_kinds, kmalloc_size, kmalloc_sizes
 from kmemwidgets.sim.slub_layout import cache_geometry, calculate_sizes
-from kmemwidgets.sim.slub_options import tunables
+from kmemwidgets.sim.slub_options import parse_options, tunables
 
 #: What a caller may ask for, and the flags that decide the kind of cache.
 REQUESTS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -116,15 +117,18 @@ def kmalloc_of(spec: MachineSpec) -> Kmalloc:
     rules = pick(KmallocRules, KMALLOC_TABLE, spec.kernel)
     slub = pick(SlubRules, SLUB_TABLE, spec.kernel)
     machine = tunables(slub, spec)
+    options = parse_options(slub, spec)
+    names = {(cache.kind, cache.size): cache.name for cache in kmalloc_caches(rules, spec)}
     classes = []
     for size in kmalloc_sizes(rules, spec.arch, spec.page_size):
-        layout = calculate_sizes(slub, size, max(rules.align(size), machine.word), kmalloc=True, word=machine.word)
-        geometry = cache_geometry(slub, layout, frozenset(), machine)
+        debug = options.debug_flags(names["normal", size])
+        align = max(rules.align(size), machine.word)
+        layout = calculate_sizes(slub, size, align, debug, kmalloc=True, word=machine.word)
+        geometry = cache_geometry(slub, layout, debug, machine)
         classes.append(SizeClass(size, geometry.order, geometry.objs_per_slab))
-    caches = kmalloc_caches(rules, spec)
     return Kmalloc(
         classes=tuple(classes),
-        names={(cache.kind, cache.size): cache.name for cache in caches},
+        names=names,
         kinds=kmalloc_kinds(rules, spec),
         page_size=spec.page_size,
         largest=spec.page_size << machine.highest_order,
@@ -135,9 +139,12 @@ def _old_kmalloc(spec: MachineSpec) -> Kmalloc:
     """Work out the classes of SLAB: two caches a size, and nothing above the largest (mm/slab.c, cache_sizes)."""
     rules = pick(SlabRules, SLAB_TABLE, spec.kernel)
     machine = old_tunables(spec)
+    debug = spec.option("CONFIG_DEBUG_SLAB") == "y"
     classes = []
     for size in general_sizes(rules, machine):
-        geometry = slab_geometry(rules, size, 0, frozenset({"hwcache_align"}), machine=machine)
+        flags = frozenset({"hwcache_align"})
+        guard = guard_of(rules, size, 0, flags, ctor=False, word=machine.word) if debug else None
+        geometry = slab_geometry(rules, size, 0, flags, machine=machine, guard=guard)
         classes.append(SizeClass(size, geometry.order, geometry.num))
     names = {("normal", each.size): f"size-{each.size}" for each in classes}
     names |= {("dma", each.size): f"size-{each.size}(DMA)" for each in classes}

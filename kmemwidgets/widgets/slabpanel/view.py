@@ -69,10 +69,17 @@ def facts(cache: SlabCacheInfo) -> list[list[str]]:
         ("ctor", cache.ctor),
         ("flags", ", ".join(map(flag_name, cache.flags)) or None),
         ("shared by", ", ".join(cache.aliases) or None),
+        *((name, counted(row) or None) for name, row in (cache.stats or {}).items()),
     ]
     return [
         [name, count(value) if isinstance(value, int) else str(value)] for name, value in pairs if value is not None
     ]
+
+
+def counted(row: tuple[int, ...]) -> str:
+    """Write a counter of CONFIG_SLUB_STATS as its file does, empty where nothing was counted."""
+    each = " ".join(f"C{cpu}={number}" for cpu, number in enumerate(row) if number)
+    return f"{sum(row)} {each}" if each else ""
 
 
 def flag_name(flag: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kmemwidgets import Machine
 from kmemwidgets.records import MachineSpec, Snapshot
 from kmemwidgets.widgets.kmallocpanel import KmallocPanel
 from kmemwidgets.widgets.kmallocpanel.classes import kmalloc_of
@@ -92,3 +93,23 @@ def test_copies_and_callers_with_caches_of_their_own() -> None:
     model = kmalloc_of(spec)
     assert model.kinds_said().endswith("15 random copies, of their own memdup_user and msg_msg")
     assert kmalloc_of(MachineSpec(kernel=(6, 1, 192))).kinds_said().split(", ")[0] == "normal"
+
+
+@pytest.mark.parametrize(
+    ("arch", "kernel", "options"),
+    [
+        ("x86_64", "6.1", {"cmdline": "slub_debug=FZPU"}),
+        ("x86_64", "6.12", {"config": {"CONFIG_SLUB_TINY": "y"}}),
+        ("x86_32", "2.6.11", {"config": {"CONFIG_DEBUG_SLAB": "y"}}),
+    ],
+    ids=["slub_debug", "slub_tiny", "debug_slab"],
+)
+def test_classes_are_those_of_the_machine_s_own_caches(arch: str, kernel: str, options: dict[str, object]) -> None:
+    machine = Machine.boot(arch=arch, memory="64M", kernel=kernel, **options)
+    machine.kmem_cache_init()
+    model = KmallocPanel(machine).kmalloc
+    made = {cache.name: cache for cache in machine.objects.caches() or ()}
+    for each in model.classes:
+        cache = made[model.names["normal", each.size]]
+        assert (each.order, each.objects) == (cache.order, cache.objs_per_slab), each.size
+    assert set(model.names.values()) <= set(made)

@@ -178,3 +178,14 @@ def test_a_machine_with_slab(kernel: str) -> None:
     assert IN_USE not in [state for slab in panel.data()["slabs"] for state in slab["objects"]]
     assert f"SlabPanel of {machine.spec().name}" in panel.summary()
     assert "<svg" in panel.picture()
+
+
+def test_what_each_cpu_did_is_shown_where_the_kernel_counts() -> None:
+    machine = Machine.boot(memory="256M", cpus=2, kernel="6.1", config={"CONFIG_SLUB_STATS": "y"})
+    cache = machine.kmem_cache_create("thing", 256, flags="no_merge")
+    held = [machine.kmem_cache_alloc(cache) for _ in range(3)]
+    machine.kmem_cache_free(cache, held[0], 1)
+    panel = SlabPanel(machine, cache="thing")
+    shown = dict(panel.data()["facts"])
+    assert (shown["alloc_fastpath"], shown["free_frozen"]) == ("2 C0=2", "1 C1=1")
+    assert "free_slab" not in shown, "what never happened is left out"
