@@ -37,7 +37,7 @@ high = boot(arch="x86_32", memory="1G")
 run = boot(memory="64M", cpus=1)
 pages = [run.alloc_pages("GFP_KERNEL", n % 4) for n in range(300)]
 first = [box.vmalloc(pages * 4096) for pages in (1, 2, 3)]
-a, k, v, s = AddressMap(box), KmallocPanel(box), VmallocPanel(box), SlabPanel(box, cache="kmalloc-64")
+a, k, v, s = AddressMap(box), KmallocPanel(box), VmallocPanel(box), SlabPanel(box, cache="kmalloc-cg-64")
 s.allocate()
 b, i, z, h = BootTimeline(box), MeminfoPanel(box), ZoneDiagram(box), HighmemPanel(high)
 w, t = BuddyPanel(ground), Timeline(run)
@@ -135,7 +135,7 @@ HELP = ("help", button("help"), "js: !root.querySelector('.kmem-help').hidden", 
 LABEL, AREA, CELL = ".kmem-address-label", ".kmem-vmalloc-block.kmem-vmalloc-vmalloc", ".kmem-slab-grid .kmem-slab-cell"
 ZONE, NODE, BAND = ".kmem-zd-chip[data-zone={}]", ".kmem-zd-chip[data-node='0']", ".kmem-zd-zoneband[data-zone=DMA32]"
 HIDDEN = "js: root.querySelector('.kmem-slab-cache').hidden"
-OBJECT = "(s.focus.address - box.slabs('kmalloc-64')[0].first) // 64"
+OBJECT = "(s.focus.address - box.slabs('kmalloc-cg-64')[0].first) // 64"
 #: The last step of the walk through the page tables.
 LAST = "v.walked['steps'][-1]['kind']"
 PLACE = "(z.focus.node, z.focus.zone)"
@@ -198,7 +198,7 @@ PANELS = {
     )),
     "slab": Panel(SlabPanel, "s", ".kmem-slab-stage", (
         ("s.cache = 'kmalloc-128'", ".kmem-slab-heading", "'kmalloc-128'"),
-        ("s.cache = 'kmalloc-64'", ".kmem-slab-heading", "'kmalloc-64'"),
+        ("s.cache = 'kmalloc-cg-64'", ".kmem-slab-heading", "'kmalloc-cg-64'"),
     ), ("PageDown", "s.cache"), (
         ("next", click(CELL, nth=3), OBJECT, "3"),
         ("previous", click(CELL, nth=1), OBJECT, "1"),
@@ -208,12 +208,12 @@ PANELS = {
         ("", click(CELL), "s.focus.cache, s.focus.address == box.slabs('kmem_cache_node')[0].first",
          "('kmem_cache_node', True)"),
         ("previous_cache", click(".kmem-slab-cache", "kmem_cache"), "s.cache", "'kmem_cache'"),
-        ("find", write("input[type=search]", "kmalloc-64"), HIDDEN, "True"),
-        ("next_cache", click(".kmem-slab-cache:visible", "kmalloc-64"), "s.cache", "'kmalloc-64'"),
-        ("allocate", button("allocate"), "box.slabs('kmalloc-64')[0].objects.count(0)", "2"),
-        ("allocate", button("allocate"), "box.slabs('kmalloc-64')[0].objects.count(0)", "3"),
-        ("", click(CELL + ".kmem-slab-used"), f"box.slabs('kmalloc-64')[0].objects[{OBJECT}]", "0"),
-        ("free", button("free"), "box.slabs('kmalloc-64')[0].objects.count(0)", "2"),
+        ("find", write("input[type=search]", "kmalloc-cg-64"), HIDDEN, "True"),
+        ("next_cache", click(".kmem-slab-cache:visible", "kmalloc-cg-64"), "s.cache", "'kmalloc-cg-64'"),
+        ("allocate", button("allocate"), "box.slabs('kmalloc-cg-64')[0].objects.count(0)", "2"),
+        ("allocate", button("allocate"), "box.slabs('kmalloc-cg-64')[0].objects.count(0)", "3"),
+        ("", click(CELL + ".kmem-slab-used"), f"box.slabs('kmalloc-cg-64')[0].objects[{OBJECT}]", "0"),
+        ("free", button("free"), "box.slabs('kmalloc-cg-64')[0].objects.count(0)", "2"),
         HELP,
     )),
     "boot": Panel(BootTimeline, "b", ".kmem-boot-list", (

@@ -21,7 +21,7 @@ high = Machine.boot(arch="x86_32", memory="1G")
 small = Machine.boot(memory="128M")
 panels = dict(
     address=AddressMap(small), kmalloc=KmallocPanel(small), vmalloc=VmallocPanel(small),
-    slab=SlabPanel(small, cache="kmalloc-64"), boot=BootTimeline(small), high=HighmemPanel(high),
+    slab=SlabPanel(small, cache="kmalloc-cg-64"), boot=BootTimeline(small), high=HighmemPanel(high),
 )
 a, k, v, s, b, h = panels.values()
 first = [small.vmalloc(pages * 4096) for pages in (1, 2, 3)]
@@ -93,13 +93,13 @@ PANELS = {
     )),
     "slab": Panel(SlabPanel, ".kmem-slab-stage", (
         ("next", "ArrowRight", "s.focus.address is not None", "True"),
-        ("previous", "ArrowLeft", "s.focus.address >= small.slabs('kmalloc-64')[0].first", "True"),
-        ("down", "ArrowDown", "s.focus.address == small.slabs('kmalloc-64')[0].first", "True"),
-        ("up", "ArrowUp", "s.focus.address == small.slabs('kmalloc-64')[0].first", "True"),
-        ("allocate", "a", "small.slabs('kmalloc-64')[0].objects.count(0)", "2"),
-        ("free", "Delete", "small.slabs('kmalloc-64')[0].objects.count(0)", "1"),
-        ("next_cache", "PageDown", "s.cache != 'kmalloc-64'", "True"),
-        ("previous_cache", "PageUp", "s.cache", "'kmalloc-64'"),
+        ("previous", "ArrowLeft", "s.focus.address >= small.slabs('kmalloc-cg-64')[0].first", "True"),
+        ("down", "ArrowDown", "s.focus.address == small.slabs('kmalloc-cg-64')[0].first", "True"),
+        ("up", "ArrowUp", "s.focus.address == small.slabs('kmalloc-cg-64')[0].first", "True"),
+        ("allocate", "a", "small.slabs('kmalloc-cg-64')[0].objects.count(0)", "2"),
+        ("free", "Delete", "small.slabs('kmalloc-cg-64')[0].objects.count(0)", "1"),
+        ("next_cache", "PageDown", "s.cache != 'kmalloc-cg-64'", "True"),
+        ("previous_cache", "PageUp", "s.cache", "'kmalloc-cg-64'"),
         ("find", "/", FIELD, "True"),
         HELP,
     )),

@@ -74,5 +74,32 @@ def test_a_recording_lists_caches_and_says_what_is_unknown(book):
     rows.locator("visible=true").filter(has_text="dentry").first.click()
     book.wait_python("r.cache", "'dentry'")
     out.locator(".kmem-slab-heading", has_text="dentry").wait_for()
-    out.locator(".kmem-slab-faint", has_text="doesn't say which of them are free").wait_for()
+    out.locator(".kmem-slab-faint", has_text="no file tells").wait_for()
     assert out.locator(".kmem-button", has_text="kmem_cache_alloc").is_disabled()
+
+
+def test_a_recorded_slab_answers_and_the_list_is_one_stop(book):
+    out = book.run("r = SlabPanel(Capture.bundled('amd64-512m'), cache='kmalloc-1k'); r")
+    slabs = out.locator(".kmem-slab-recorded")
+    slabs.last.click()
+    out.locator(".kmem-slab-opened", has_text="All of its objects are in use").wait_for()
+    slabs.first.click()
+    out.locator(".kmem-slab-opened", has_text="the recording doesn't tell").wait_for()
+    assert out.locator(".kmem-slab-cache[tabindex='0']").count() == 1
+    out.locator(".kmem-slab-cache[aria-pressed=true]").focus()
+    book.page.keyboard.press("Home")
+    book.page.keyboard.press("ArrowDown")
+    book.page.keyboard.press("Enter")
+    book.wait_python("r.cache == r.data()['caches'][1]['name']", "True")
+
+
+def test_a_byte_says_what_it_is_for_and_a_free_object_leads_to_the_next(book):
+    out = book.run("box = SlabBox(); s = SlabPanel(box, cache='<i>cred</i>'); s")
+    cells = out.locator(".kmem-slab-grid .kmem-slab-next")
+    cells.first.click()
+    out.locator(".kmem-slab-byte").nth(100).click()
+    out.locator(".kmem-slab-part[aria-pressed=true]", has_text="free pointer").wait_for()
+    link = out.locator(".kmem-slab-link")
+    to = link.inner_text()
+    link.click()
+    book.wait_python("hex(s.focus.address)", repr(to))

@@ -89,10 +89,29 @@ function openView({ model, el, signal, wire, focus }) {
       filter();
     }
     [...list.children].forEach((row, i) => row.setAttribute("aria-pressed", String(data.caches[i].name === data.shown)));
+    oneStop();
   }
+  // Tab stops once in the list, however long it is; the arrow keys go through it.
+  function oneStop(row = null) {
+    const rows = [...list.children].filter((each) => !each.hidden);
+    const stop = row ?? rows.find((each) => each.getAttribute("aria-pressed") === "true") ?? rows[0];
+    for (const each of list.children) each.tabIndex = each === stop ? 0 : -1;
+  }
+  list.addEventListener("keydown", (event) => {
+    const rows = [...list.children].filter((each) => !each.hidden);
+    const now = rows.indexOf(event.target);
+    const next = { ArrowDown: now + 1, ArrowUp: now - 1, Home: 0, End: rows.length - 1 }[event.key];
+    if (next === undefined || now < 0) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const row = rows[Math.max(0, Math.min(rows.length - 1, next))];
+    oneStop(row);
+    row.focus();
+  }, { signal });
   function filter() {
     const wanted = search.value.trim().toLowerCase();
     for (const row of list.children) row.hidden = Boolean(wanted) && !row.dataset.name.toLowerCase().includes(wanted);
+    oneStop();
   }
 
   function writeCache() {
