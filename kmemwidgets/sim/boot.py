@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 from kmemwidgets.arch import ARCHES, hugetlb_sizes
 from kmemwidgets.records import BadInput, MachineSpec
 
+from .bootmem import Bootmem
 from .cmdline import is_on, parameter, parameters
 from .early import reserve_early
+from .early_bootmem import boot_by_bootmem
 from .memblock import Memblock
 from .memmap import MemMap
 from .migratetype import CMA
@@ -27,6 +29,7 @@ from .shuffle import Shuffle
 from .zone_sizes import (
     NodeMemory,
     ZoneRange,
+    ZoneSpan,
     all_nodes,
     cpus_by_node,
     highmem_zones,
@@ -57,7 +60,7 @@ class Booted:
         RAM by node.
     ranges : sequence of ZoneRange
         Bounds of the zones for the whole machine.
-    memblock : Memblock
+    memblock : Memblock or Bootmem
         The early allocator, as it was at the hand-over.
     zones : sequence of Zone
         All zones of all nodes, empty ones too.
@@ -70,7 +73,7 @@ class Booted:
 
     memory: Sequence[NodeMemory]
     ranges: Sequence[ZoneRange]
-    memblock: Memblock
+    memblock: Memblock | Bootmem
     zones: Sequence[Zone]
     node_order: Mapping[int, tuple[int, ...]]
     reserves: Reserves
@@ -102,11 +105,7 @@ def boot(spec: MachineSpec, seed: int = 0) -> Booted:
         zone.present = span.present
         zones.append(zone)
 
-    memblock = Memblock(spec.page_size)
-    for entry in memory:
-        memblock.add(entry.start_pfn * spec.page_size, (entry.end_pfn - entry.start_pfn) * spec.page_size, entry.nid)
-    memblock.current_limit = _mapped_end(spec, ranges)
-    cma_areas = reserve_early(memblock, spec, memory, spans)
+    memblock, cma_areas = _early(spec, memory, ranges, spans)
 
     nodes = all_nodes(spec, memory)
     order = build_zonelists(nodes, {entry.nid for entry in memory}, node_distances(spec), rules_for(spec))
@@ -207,6 +206,19 @@ def _preempt_model(spec: MachineSpec) -> str:
     return "NONE" if spec.option("CONFIG_PREEMPT_NONE") == "y" else "VOLUNTARY"
 
 
+def _early(
+    spec: MachineSpec, memory: Sequence[NodeMemory], ranges: Sequence[ZoneRange], spans: Sequence[ZoneSpan]
+) -> tuple[Memblock | Bootmem, list[tuple[int, int]]]:
+    """Run the boot up to the hand-over; returns the early allocator, and the areas kept for CMA."""
+    if bootmem := boot_by_bootmem(spec, memory, spans):
+        return bootmem, []
+    memblock = Memblock(spec.page_size)
+    for entry in memory:
+        memblock.add(entry.start_pfn * spec.page_size, (entry.end_pfn - entry.start_pfn) * spec.page_size, entry.nid)
+    memblock.current_limit = _mapped_end(spec, ranges)
+    return memblock, reserve_early(memblock, spec, memory, spans)
+
+
 def _mapped_end(spec: MachineSpec, ranges: Sequence[ZoneRange]) -> int:
     """Return the end of what the kernel has mapped: high memory can't be used early."""
     low = [entry.end_pfn for entry in ranges if entry.name != "HighMem" and not entry.empty]
@@ -214,7 +226,7 @@ def _mapped_end(spec: MachineSpec, ranges: Sequence[ZoneRange]) -> int:
 
 
 def _hand_over(
-    spec: MachineSpec, memblock: Memblock, page_alloc: PageAllocator, cma_areas: Sequence[tuple[int, int]]
+    spec: MachineSpec, memblock: Memblock | Bootmem, page_alloc: PageAllocator, cma_areas: Sequence[tuple[int, int]]
 ) -> None:
     """Give everything that isn't reserved to the page allocator, range by range (memblock_free_all)."""
     size = spec.page_size

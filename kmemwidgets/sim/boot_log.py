@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from kmemwidgets import arch as arch_constants
 from kmemwidgets.records import MachineSpec
 
+from .bootmem import Bootmem
 from .cmdline import memparse, parameter
 from .memblock import Memblock
 from .rules import pick
@@ -85,13 +86,13 @@ def cma_pages(spec: MachineSpec, physical: int) -> int:
     return megabytes // spec.page_size
 
 
-def memory_figures(spec: MachineSpec, memblock: Memblock) -> MemoryFigures:
+def memory_figures(spec: MachineSpec, memblock: Memblock | Bootmem) -> MemoryFigures:
     """Work the Memory: line's figures out.
 
     Parameters
     ----------
     spec : MachineSpec
-    memblock : Memblock
+    memblock : Memblock or Bootmem
         The early allocator at the hand-over.
     """
     memory = node_memory(spec)
@@ -154,7 +155,7 @@ def _text(spec: MachineSpec, page_offset: int) -> tuple[int, int] | None:
     return None if code is None else (start, start + code)
 
 
-def memory_lines(spec: MachineSpec, memblock: Memblock) -> tuple[str, ...]:
+def memory_lines(spec: MachineSpec, memblock: Memblock | Bootmem) -> tuple[str, ...]:
     """Return what is printed once the page allocator has been given its memory."""
     rules = pick(BootLogRules, TABLE, spec.kernel)
     line = rules.arm_memory_line if spec.arch == "arm" else rules.memory_line

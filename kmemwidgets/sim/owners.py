@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from kmemwidgets.records import FrameTable
 
+from .bootmem import Bootmem
 from .frames import FREE, HOLE, KEPT, LRU, PER_CPU, USED, Frames
 from .memblock import Memblock
 from .objects import KernelObjects
@@ -28,12 +29,12 @@ class Owners:
     ----------
     frames : Frames
     objects : KernelObjects
-    memblock : Memblock
+    memblock : Memblock or Bootmem
         Says what boot took for what.
     page_size : int
     """
 
-    def __init__(self, frames: Frames, objects: KernelObjects, memblock: Memblock, page_size: int) -> None:
+    def __init__(self, frames: Frames, objects: KernelObjects, memblock: Memblock | Bootmem, page_size: int) -> None:
         self._frames = frames
         self._objects = objects
         self._page_size = page_size

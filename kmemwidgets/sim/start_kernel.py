@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from kmemwidgets.records import BootCall, BootStep, MachineSpec
 
 from .boot_log import memory_lines
+from .bootmem import Bootmem
 from .memblock import Call, Memblock
 from .rules import pick
 from .rules.start_kernel import MEANINGS, TABLE, StartKernelRules
@@ -16,6 +17,10 @@ _STEP_OF = {
     "memory map": "free_area_init",
     "init_mem_mapping": "paging_init",
     "pcpu_embed_first_chunk": "setup_per_cpu_areas",
+    "setup_per_cpu_areas": "setup_per_cpu_areas",
+    "paging_init": "paging_init",
+    "wait table": "free_area_init",
+    "zone bitmaps": "free_area_init",
     "Dentry cache hash table": "vfs_caches_init_early",
     "Inode-cache hash table": "vfs_caches_init_early",
 }
@@ -24,14 +29,14 @@ _STEP_OF = {
 PRINTING = ("mem_init_print_info", "page_alloc_init_late", "mem_init")
 
 
-def boot_steps(spec: MachineSpec, memblock: Memblock) -> tuple[BootStep, ...]:
+def boot_steps(spec: MachineSpec, memblock: Memblock | Bootmem) -> tuple[BootStep, ...]:
     """Return the steps of a boot in order.
 
     Parameters
     ----------
     spec : MachineSpec
         Its kernel decides which steps there are.
-    memblock : Memblock
+    memblock : Memblock or Bootmem
         As the boot left it, with all its calls.
     """
     names = pick(StartKernelRules, TABLE, spec.kernel).steps

@@ -10,6 +10,8 @@ from kmemwidgets.arch.space import AddressArea, AddressSpace
 from kmemwidgets.records import MachineSpec, Region
 
 from ..cmdline import memparse, parameter
+from .bootmem import TABLE as BOOTMEM
+from .bootmem import BootmemRules
 from .table import Rule, pick
 
 MIB = 1 << 20
@@ -250,13 +252,15 @@ def address_space(spec: MachineSpec, memory: Sequence[tuple[int, int]]) -> Addre
         return rules.arm_space(
             page_offset=page_offset_32(spec), memory_start=start, lowmem_bytes=limit // MIB * MIB - start
         )
-    return x86_32.address_space(
+    space = x86_32.address_space(
         rules.x86_32_areas(spec),
         page_offset=page_offset_32(spec),
         lowmem_bytes=limit // 4096 * 4096,
         highmem=has_highmem(spec),
         vmalloc_from=rules.x86_32_vmalloc_start,
     )
+    old = pick(BootmemRules, BOOTMEM, spec.kernel)
+    return replace(space, page_bytes=old.page_bytes(4, has_highmem(spec))) if old.used else space
 
 
 def vmalloc_bytes(spec: MachineSpec, memory: Sequence[tuple[int, int]]) -> int:
