@@ -110,6 +110,7 @@ class BootTimeline(KmemWidget):
                 }
                 for step in self._steps
             ],
+            "bootmem": any(call.caller == "bootmem map" for step in self._steps for call in step.calls),
             "page_size": self._spec.page_size,
             "firmware": [[hex(entry.start), hex(entry.end), entry.kind] for entry in self._spec.memory],
         }

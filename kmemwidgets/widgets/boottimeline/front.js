@@ -15,6 +15,7 @@ export const widget = widgetOf(openView);
 function openView({ model, el, signal, wire, focus }) {
   let page = 4096n;
   let steps = [];
+  let bootmem = false; // whether the early allocator is bootmem
   let firmware = [];
   let pieces = [];
   let rows = [];
@@ -45,9 +46,7 @@ function openView({ model, el, signal, wire, focus }) {
   const place = element("span", { class: "kmem-boot-faint" });
   const says = element("p", { class: "kmem-boot-says" });
   const bars = element("div", { class: "kmem-boot-bars" });
-  const key = element("div", { class: "kmem-boot-key" }, ...["usable", "kept", "memory", "reserved", "handed", "fresh"].map((kind) =>
-    element("span", {}, element("i", { class: `kmem-boot-swatch kmem-boot-${kind}` }), text(`boottimeline.key.${kind}`))),
-  element("span", { text: text("boottimeline.scale") }));
+  const key = element("div", { class: "kmem-boot-key" });
   const piece = element("p", { class: "kmem-boot-followed" });
   const totals = element("dl", { class: "kmem-boot-totals" });
   const calls = element("div", { class: "kmem-boot-calls" });
@@ -65,6 +64,7 @@ function openView({ model, el, signal, wire, focus }) {
   wire.subscribe((what, state) => {
     const range = ([start, end]) => ({ start: BigInt(start), end: BigInt(end) });
     firmware = state.data.firmware.map((entry) => ({ ...range(entry), kind: entry[2] }));
+    bootmem = state.data.bootmem;
     steps = state.data.steps.map((step) => ({
       ...step,
       calls: step.calls.map(([name, start, end, caller, estimated]) => ({ what: name, ...range([start, end]), caller, estimated })),
@@ -110,8 +110,11 @@ function openView({ model, el, signal, wire, focus }) {
     title.textContent = step ? step.name.split(": ").pop() : text("boottimeline.before");
     fill(says, step ? step.says : text("boottimeline.before.says"), step ? element("code", { text: step.source }) : null);
     const state = stateAfter(pieces, steps, done);
+    fill(key, ...["usable", "kept", "memory", "reserved", "handed", "fresh"].map((kind) =>
+      element("span", {}, element("i", { class: `kmem-boot-swatch kmem-boot-${kind}` }), named(`boottimeline.key.${kind}`))),
+    element("span", { text: text("boottimeline.scale") }));
     const bar = (name, kind, label) => element("div", { class: "kmem-boot-bar" },
-      element("span", { class: "kmem-boot-label", text: text(`boottimeline.bar.${name}`) }),
+      element("span", { class: "kmem-boot-label", text: named(`boottimeline.bar.${name}`) }),
       element("div", { class: "kmem-boot-strip", role: "img", "aria-label": label },
         ...pieces.map((piece, i) => element("i", {
           class: `kmem-boot-piece ${kind(piece, i) ? `kmem-boot-${kind(piece, i)}` : ""}${state[i].fresh === name ? " kmem-boot-fresh" : ""}${i === picked ? " kmem-boot-picked" : ""}`,
@@ -126,14 +129,14 @@ function openView({ model, el, signal, wire, focus }) {
     fill(bars,
       bar("firmware", (piece) => (inFirmware(piece) ? (inFirmware(piece).kind === "usable" ? "usable" : "kept") : ""), text("boottimeline.bar.firmware")),
       ...["memory", "reserved", "handed"].map((name) =>
-        bar(name, (_, i) => (state[i][name] ? name : ""), `${text(`boottimeline.bar.${name}`)}: ${sizeWords(figures[name])}`)),
+        bar(name, (_, i) => (state[i][name] ? name : ""), `${named(`boottimeline.bar.${name}`)}: ${sizeWords(figures[name])}`)),
       element("div", { class: "kmem-boot-bar", "aria-hidden": "true" }, element("span"),
         element("div", { class: "kmem-boot-axis" }, ...marks(pieces, wide - LABEL_PX, MARK_PX).map(({ part, start }) =>
           element("code", { style: `left:${100 * part}%`, text: hex(start) })))));
     const words = pieces[picked] ? followed(pieces[picked], state[picked], inFirmware(pieces[picked])) : text("boottimeline.follow");
     piece.textContent = words;
     fill(totals, ...Object.entries(figures).flatMap(([name, value]) => [
-      element("dt", { text: text(`boottimeline.bar.${name}`) }), element("dd", { text: sizeWords(value) })]));
+      element("dt", { text: named(`boottimeline.bar.${name}`) }), element("dd", { text: sizeWords(value) })]));
     // Who asked is a column only where somebody did: what is handed over nobody asked for.
     const columns = ["what", "range", "size", ...(step?.calls.some(({ caller }) => caller) ? ["caller"] : [])];
     const lines = (step?.calls ?? []).map((call) => element("tr", {},
@@ -170,11 +173,16 @@ function openView({ model, el, signal, wire, focus }) {
     if (picked < 0 || !holds(pieces[picked])) picked = pieces.findIndex(holds);
     draw();
   }, signal);
+  // What is called after the early allocator: kernels before memblock have one that is called otherwise.
+  function named(name) {
+    return bootmem ? text(name).replace("memblock.", "bootmem: ").replace("memblock", "bootmem") : text(name);
+  }
+
   // Where a piece of memory stands after the steps so far, in one sentence.
   function followed(of, state, entry) {
     const parts = [
       entry ? text("boottimeline.followed.firmware", { kind: entry.kind }) : text("boottimeline.followed.unknown"),
-      state.memory ? text("boottimeline.followed.memory") : null,
+      state.memory ? named("boottimeline.followed.memory") : null,
       state.reserved ? text(state.owner ? "boottimeline.followed.for" : "boottimeline.followed.reserved", { owner: state.owner }) : null,
       state.handed ? text("boottimeline.followed.handed") : null,
     ].filter(Boolean);

@@ -60,6 +60,11 @@ def test_what_is_handed_over_is_ram_that_nobody_reserved(kernel):
     assert managed == sum(call.end - call.start for call in given)
 
 
+def test_which_early_allocator_is_named():
+    for arch, kernel, bootmem in (("x86_32", "2.4", True), ("x86_64", "5.6", False)):
+        assert BootTimeline(Machine.boot(arch=arch, kernel=kernel, memory="64M")).data()["bootmem"] is bootmem
+
+
 def test_the_widget_steps_by_number_and_by_name():
     panel = BootTimeline(Machine.boot(memory="256M", kernel="6.18"))
     assert panel.go("memblock_free_all").name == "mm_core_init: memblock_free_all"
