@@ -88,7 +88,7 @@ class Mempool:
             For an object that the reserve has already.
         """
         if address in self.elements:
-            raise KernelBug(f"mempool of {self.cache.name}: {address:#x} is given back twice")
+            raise KernelBug(f"this kernel says nothing ({address:#x} lies in the reserve of {self.cache.name} already)")
         if len(self.elements) < self.min_nr:
             self.elements.append(address)
         else:

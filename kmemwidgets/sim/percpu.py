@@ -181,6 +181,8 @@ class PerCpu:
     page_size : int
     places : ChunkPlaces or None
         Where later chunks lie; None: each a unit behind the one before.
+    function : str
+        Who warns of a size that no chunk can have.
 
     Attributes
     ----------
@@ -199,8 +201,10 @@ class PerCpu:
         nodes: Sequence[int] = (0,),
         page_size: int = 4096,
         places: ChunkPlaces | None = None,
+        function: str = "pcpu_alloc",
     ) -> None:
         self.first = first
+        self.function = function
         self.places = places
         self.page_alloc = page_alloc
         self.cpus = cpus
@@ -234,7 +238,9 @@ class PerCpu:
         align = max(align, MIN_ALLOC)
         size = align_up(size, MIN_ALLOC)
         if not 0 < size <= MIN_UNIT or align > self.page_size or align & (align - 1):
-            raise KernelBug(f"illegal size ({size}) or align ({align}) for percpu allocation")
+            said = f"illegal size ({size}) or align ({align}) for percpu allocation"
+            where = f"WARNING: CPU: 0 PID: 0 at mm/percpu.c {self.function}"
+            raise KernelBug(f"------------[ cut here ]------------\n{said}\n{where}")
         # Who may not wait takes what is there already.
         may_grow = gfp & GFP_KERNEL == GFP_KERNEL
         for slot in range(self._slot(size), len(self.slots)):
@@ -313,7 +319,7 @@ class PerCpu:
                 chunk.give(pointer - chunk.base)
                 self._relocate(number, before)
                 return
-        raise KernelBug(f"BUG: free_percpu of {pointer:#x}, which no chunk handed out")
+        raise KernelBug(f"this kernel says nothing (no chunk handed {pointer:#x} out)")
 
     def address(self, pointer: int, cpu: int) -> int:
         """Return where a cpu's copy lies (per_cpu_ptr)."""

@@ -9,6 +9,9 @@ from kmemwidgets.records import MachineSpec
 from .early import PERCPU_PAGES
 from .memblock import Call
 from .percpu import FirstChunk, PerCpu, atom_of, first_chunk
+from .rules import pick
+from .rules.interfaces import TABLE as INTERFACES
+from .rules.interfaces import InterfaceRules
 from .rules.layout import address_space, vmalloc_bytes
 from .slub_pages import Pages
 from .vmalloc import Vmalloc
@@ -94,5 +97,11 @@ def per_cpu(
         end=vmalloc.start + vmalloc_bytes(spec, memory),
     )
     return PerCpu(
-        plan, page_alloc, cpus=spec.cpus, nodes=spec.cpu_node or (0,), page_size=spec.page_size, places=places
+        plan,
+        page_alloc,
+        cpus=spec.cpus,
+        nodes=spec.cpu_node or (0,),
+        page_size=spec.page_size,
+        places=places,
+        function=pick(InterfaceRules, INTERFACES, spec.kernel).percpu_function,
     )

@@ -89,7 +89,9 @@ class Slab24:
     def kmem_cache_alloc(self, cache: SlabCache24, gfp: int = GFP_KERNEL, cpu: int = 0) -> int:
         """Take an object; 0 where there are no pages."""
         if self.rules.checks_dma and bool(gfp & _DMA) != ("cache_dma" in cache.flags):
-            raise KernelBug(f"kernel BUG at slab.c! kmem_cache_alloc_head: {cache.name} and GFP_DMA don't agree")
+            words = self.rules.words
+            said = words.dma_of_plain if gfp & _DMA else words.plain_of_dma
+            raise KernelBug(f"{said} ({cache.name} and GFP_DMA don't agree)")
         if not cache.guard.active:
             return self._alloc(cache, gfp, cpu)
         before = cache.save() if self.rules.damage_stops else None
@@ -208,14 +210,20 @@ class Slab24:
             For an address that is no object of this cache, or one that is free; nothing has changed then.
         """
         slab = self._slab_of(address)
-        if slab.cache is not cache:
-            raise KernelBug(f"mismatch in kmem_cache_free: expected cache {cache.name}, got {slab.cache.name}")
         slot = address - cache.guard.head
-        number = slab.index_of(slot)
+        words = self.rules.words
+        number = slab.index_of(slot) if slab.cache is cache else -1
+        if slab.cache is not cache:
+            said = words.wrong_cache.format(
+                name=slab.cache.name, cache=slab.cache.address, other=cache.name, other_cache=cache.address
+            )
+            raise self._debugged(said, f"{address:08x} is an object of {slab.cache.name}, not of {cache.name}")
         if number < 0:
-            raise KernelBug(f"kernel BUG at slab.c! {address:08x} is no object of cache '{cache.name}'")
+            raise self._debugged(words.no_object, f"{address:08x} is no object of {cache.name}")
         if number in slab.free or slot in cache.in_arrays():
-            raise KernelBug(f"slab: double free detected in cache '{cache.name}', objp {slot:08x}")
+            said = words.freed_twice_zoned if cache.guard.red_zone else words.freed_twice
+            said = said.format(name=cache.name, pointer=slot, zone=slab24_debug.RED_FREE)
+            raise self._debugged(said, f"{address:08x} of {cache.name} is free already")
         if cache.guard.active:
             slab24_debug.give_back(self, slab, slot, "kmem_cache_free")
         array = cache.arrays[cpu] if cache.arrays else None
@@ -229,8 +237,12 @@ class Slab24:
     def _slab_of(self, address: int) -> OldSlab:
         slab = self.pages.get(address // self.machine.page_size)
         if slab is None:
-            raise KernelBug(self.rules.free_words.format(pointer=address))
+            raise self._debugged(self.rules.words.bad_pointer.format(pointer=address), f"{address:08x} is in no slab")
         return slab
+
+    def _debugged(self, said: str, plain: str) -> KernelBug:
+        """Return what a kernel with CONFIG_DEBUG_SLAB says; another one says nothing."""
+        return KernelBug(f"{said if self.debug else 'this kernel says nothing'} ({plain})")
 
     def _flush(self, cache: SlabCache24, array: ArrayCache, cpu: int) -> None:
         """Make room in a full array, a batch at once (cache_flusharray)."""
@@ -312,10 +324,11 @@ class Slab24:
         unknown = sorted(wanted - self.rules.flags)
         refused = not name or not m.word <= size <= m.page_size << MAX_GFP_ORDER or unknown
         if refused or (self.rules.align_is_offset and not 0 <= align <= size) or align < 0:
+            words = self.rules.words
             why = f"unknown flags {', '.join(unknown)}" if unknown else f"size {size}, align {align}"
-            raise KernelBug(f"{self.rules.create_words.format(name=name)}: {why}")
+            raise KernelBug(f"{(words.bad_flags if unknown else words.bad_arguments).format(name=name)} ({why})")
         if any(cache.name == name for cache in self.slab_caches):
-            raise KernelBug(f"kmem_cache_create: duplicate cache {name}")
+            raise KernelBug(f"{self.rules.words.duplicate.format(name=name)} ({name} is there already)")
         guard = slab24_debug.Guard()
         if self.debug:
             guard = slab24_debug.guard_of(self.rules, size, align, wanted, ctor=bool(ctor), word=m.word)
@@ -368,7 +381,7 @@ class Slab24:
             Where objects are still in use; they stay.
         """
         if cache is self.cache_cache or cache in (each for pair in self.general for each in pair):
-            raise KernelBug(f"kmem_cache_destroy {cache.name}: the allocator's own cache")
+            raise KernelBug(f"this kernel says nothing ({cache.name} is the allocator's own cache)")
         if cache.in_use():
             raise KernelBug(self.rules.destroy_words.format(name=cache.name, pointer=cache.address))
         self._drain(cache, 0)

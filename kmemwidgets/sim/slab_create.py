@@ -133,7 +133,7 @@ def destroy(slub: Slub, cache: KmemCache) -> None:
         Where objects are still in use; the cache stays as it was.
     """
     if cache.refcount < 0:
-        raise KernelBug(f"kmem_cache_destroy {cache.name}: the allocator's own cache")
+        raise KernelBug(f"this kernel says nothing ({cache.name} is the allocator's own cache)")
     if cache.refcount > 1:
         cache.refcount -= 1
         if cache.aliases:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from . import slub_debug, slub_sheaves, slub_single
-from .errors import KernelBug
+from . import slub_debug, slub_sheaves, slub_single, slub_words
 from .slab_cache import KmemCache, Slab
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def free(slub: Slub, cache: KmemCache, addresses: Iterable[int], cpu: int) -> No
     for address in waiting:
         slab = slub.slabs.get(address >> slub.page_shift)
         if slab is None or slab.index_of(address) < 0:
-            raise KernelBug(f"BUG: kmem_cache_free_bulk of {address:#x}, which is no object")
+            raise slub_words.no_slab_page(slub, cpu) if slab is None else slub_words.inside(slab, address)
     if cache.sheaf_capacity:
         slub_sheaves.free_bulk(slub, cache, waiting, cpu)
     elif cache.debug:

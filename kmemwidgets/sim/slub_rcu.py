@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import slub_sheaves
-from .errors import KernelBug
+from . import slub_sheaves, slub_words
 
 if TYPE_CHECKING:
     from .slub import Slub
@@ -26,7 +25,8 @@ def kfree_rcu(slub: Slub, address: int, cpu: int) -> None:
     """
     slab = slub.slabs.get(address >> slub.page_shift)
     if slab is None or slab.index_of(address) < 0:
-        raise slub.no_slab(address) or KernelBug(f"BUG: kfree_rcu of {address:#x}, which is no object")
+        # Nobody looks before it is given back, and then as kfree does.
+        raise slub.no_slab(address) or slub_words.bad_rcu_pointer(slub, slab, address, cpu)
     cache = slab.cache
     waiting = [each for _cache, objects, _cpu, _full in slub.rcu_waiting for each in objects]
     waiting += [each for c in cache.cpus for each in c.rcu_free or ()]

@@ -94,6 +94,18 @@ def bad_kfree(kmalloc: Kmalloc, address: int, cpu: int) -> KernelBug:
     return KernelBug(kmalloc.rules.free_words.format(pointer=address, cpu=cpu, dump=dump))
 
 
+def inside(slab: Slab, address: int) -> KernelBug:
+    """Return the answer to a pointer into an object, at which only a debugged cache looks."""
+    return KernelBug(f"this kernel says nothing (0x{address:016x} is no object of {slab.cache.name})")
+
+
+def bad_rcu_pointer(slub: Slub, slab: Slab | None, address: int, cpu: int) -> KernelBug:
+    """Return the answer to kfree_rcu of what is no object: what kfree says when all readers are done."""
+    if slab is not None:
+        return inside(slab, address)
+    return no_slab_page(slub, cpu) if slub.general is None else bad_kfree(slub.general, address, cpu)
+
+
 def bad_ksize(kmalloc: Kmalloc, address: int) -> KernelBug:
     """Return the answer to ksize of what kmalloc didn't give (__ksize)."""
     return KernelBug(f"{warning(words_of(kmalloc.slub).ksize_file, '__ksize')} (0x{address:016x} is not kmalloc's)")

@@ -25,6 +25,8 @@ class InterfaceRules:
         Whether kvmalloc lets vmalloc take huge pages.
     percpu_chunks : bool
         Whether per-CPU memory comes from chunks; before that kmalloc gave each cpu's copy.
+    percpu_function : str
+        The function that warns of what no chunk can have.
     """
 
     ksize: bool
@@ -42,6 +44,7 @@ class InterfaceRules:
     kvmalloc_any_wait: bool
     kvmalloc_huge: bool
     percpu_chunks: bool
+    percpu_function: str
 
 
 _OLD = (2, 4)
@@ -89,4 +92,8 @@ TABLE: tuple[Rule, ...] = (
     Rule("percpu_chunks", _OLD, False, "kmalloc gives each cpu's copy.", "mm/slab.c, __alloc_percpu", ("source",)),
     Rule("percpu_chunks", (5, 6), True, "Copies lie at the same offset of every cpu's unit of a chunk.",
          "mm/percpu.c, pcpu_alloc", ("source",)),
+    Rule("percpu_function", _OLD, "pcpu_alloc", "A size that no chunk has is warned of.", "mm/percpu.c, pcpu_alloc",
+         ("source",)),
+    Rule("percpu_function", (6, 10), "pcpu_alloc_noprof", "The function has another name.",
+         "mm/percpu.c, pcpu_alloc_noprof", ("source",)),
 )  # fmt: skip

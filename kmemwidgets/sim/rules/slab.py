@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .table import Rule
+from .slab_words import TABLE as WORDS
+from .slab_words import SlabWords
+from .table import Rule, pick
 
 #: Largest order of a slab (MAX_GFP_ORDER), and a waste that nobody minds: one part in so many.
 MAX_GFP_ORDER, GOOD_WASTE = 5, 8
@@ -97,8 +99,10 @@ class SlabRules:
         What CONFIG_DEBUG_SLAB adds to a cache's struct: counters, and where the object lies.
     timer : bool
         Whether caches are reaped by a timer, or when pages are short.
-    free_words, destroy_words, create_words : str
-        What is printed of a pointer into no slab, of a cache with objects left, and of a cache that can't be.
+    destroy_words : str
+        What is printed of a cache with objects left.
+    words : SlabWords
+        What is said of wrong pointers and of caches that can't be.
     """
 
     descriptor: Callable[[int], int]
@@ -130,9 +134,8 @@ class SlabRules:
     debug_limit: int
     debug_struct: Callable[[int, bool], int]
     timer: bool
-    free_words: str
     destroy_words: str
-    create_words: str
+    words: SlabWords
 
 
 _POWERS = tuple(1 << shift for shift in range(5, 18))
@@ -364,14 +367,8 @@ TABLE: tuple[Rule, ...] = (
     ),
     Rule("timer", (2, 4), False, "Who is short of pages reaps caches.", "mm/slab.c, kmem_cache_reap", ("source",)),
     Rule("timer", (2, 6), True, "A timer of each cpu reaps caches.", "mm/slab.c, cache_reap", ("source",)),
-    Rule(
-        "free_words", (2, 4), "kfree: bad ptr {pointer:x}h.", "A kernel with CONFIG_DEBUG_SLAB knows bad pointers.",
-        "mm/slab.c, CHECK_PAGE", ("source",),
-    ),
-    Rule(
-        "free_words", (2, 6), "kfree_debugcheck: bad ptr {pointer:x}h.",
-        "A kernel with CONFIG_DEBUG_SLAB knows bad pointers.", "mm/slab.c, kfree_debugcheck", ("source",),
-    ),
+    Rule("words", (2, 4), pick(SlabWords, WORDS, (2, 4)), "Each check has its line.", "mm/slab.c", ("source",)),
+    Rule("words", (2, 6), pick(SlabWords, WORDS, (2, 6)), "Most checks say what is wrong.", "mm/slab.c", ("source",)),
     Rule(
         "destroy_words", (2, 4), "kmem_cache_destroy: Can't free all objects {pointer:08x}",
         "A cache with objects left stays.", "mm/slab.c, kmem_cache_destroy", ("source",),
@@ -379,14 +376,5 @@ TABLE: tuple[Rule, ...] = (
     Rule(
         "destroy_words", (2, 6), "slab error in kmem_cache_destroy(): cache `{name}': Can't free all objects",
         "A cache with objects left stays.", "mm/slab.c, kmem_cache_destroy", ("source",),
-    ),
-    Rule(
-        "create_words", (2, 4), "kernel BUG at slab.c!", "What can be no cache stops the kernel.",
-        "mm/slab.c, kmem_cache_create", ("source",),
-    ),
-    Rule(
-        "create_words", (2, 6), "kmem_cache_create: Early error in slab {name}",
-        "What can be no cache stops the kernel, which says its name first.",
-        "mm/slab.c, kmem_cache_create", ("source",),
     ),
 )  # fmt: skip

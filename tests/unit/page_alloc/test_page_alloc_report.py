@@ -304,3 +304,14 @@ def test_more_than_the_largest_block(kernel: str) -> None:
         assert machine.dmesg == (() if kernel == "2.4" else (warning,))
     machine.goto(1)
     assert machine.dmesg == ()
+
+
+@pytest.mark.parametrize(("kernel", "boost"), [("5.6", ""), ("5.15", ""), ("6.1", "boost:2048kB ")])
+def test_raised_marks_are_told_as_they_are(kernel: str, boost: str) -> None:
+    """min_wmark_pages and its like add watermark_boost; the boost itself is told since 5.16."""
+    allocator = Machine.boot(memory="64M", cpus=1, kernel=kernel).page_alloc
+    zone = allocator.zones[1].zone
+    zone.watermark_boost = 512
+    allocator.reports.failed(0xCC0, 0, 0, None)
+    marks = [(mark + 512) * 4 for mark in (zone.wmark_min, zone.wmark_low, zone.wmark_high)]
+    assert "kB {}min:{}kB low:{}kB high:{}kB ".format(boost, *marks) in allocator.reports.texts[0]

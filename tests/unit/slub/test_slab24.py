@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slub_kit import FewPages
 
+from kmemwidgets import Machine
 from kmemwidgets.sim.errors import KernelBug
 from kmemwidgets.sim.gfp import FLAGS
 from kmemwidgets.sim.rules import pick
@@ -190,20 +191,89 @@ def test_empty_slabs_go_once_there_are_enough() -> None:
     assert len(c.free) + len(c.partial) + len(c.full) < 100
 
 
-def test_wrong_pointers() -> None:
-    slab, c = with_cache()
+CUT = "------------[ cut here ]------------"
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("rules", [OLD, NEW])
+def test_wrong_pointers(rules: SlabRules, debug: bool) -> None:
+    """2.4.22 and 2.6.11 mm/slab.c: kmem_extra_free_checks, cache_free_debugcheck; without DEBUG nobody looks."""
+    slab, c = with_cache(rules)
+    slab.debug = debug
     address = slab.kmem_cache_alloc(c)
     slab.kmem_cache_alloc(c)
+    other = slab.find_cache("size-32")
     before = slab.save()
-    for wrong, words in ((address + 4, "is no object"), (0x1000, "kfree: bad ptr 1000h.")):
-        with pytest.raises(KernelBug, match=words):
-            slab.kmem_cache_free(c, wrong)
-    with pytest.raises(KernelBug, match="mismatch in kmem_cache_free: expected cache size-32, got things"):
-        slab.kmem_cache_free(slab.find_cache("size-32"), address)
+
+    def said(cache: SlabCache24, pointer: int) -> str:
+        with pytest.raises(KernelBug) as told:
+            slab.kmem_cache_free(cache, pointer)
+        return str(told.value)
+
+    answers = [said(c, address + 4), said(c, 0x1000), said(other, address)]
     assert slab.save() == before
     slab.kmem_cache_free(c, address)
-    with pytest.raises(KernelBug, match="double free"):
-        slab.kmem_cache_free(c, address)
+    answers.append(said(c, address))
+    plain = [
+        f" ({address + 4:08x} is no object of things)", " (00001000 is in no slab)",
+        f" ({address:08x} is an object of things, not of size-32)", f" ({address:08x} of things is free already)",
+    ]  # fmt: skip
+    words = ["this kernel says nothing"] * 4
+    if debug and rules is OLD:
+        words = [f"kernel BUG at slab.c:{line}!" for line in (1220, 1406, 1582, 1225)]
+        words[1] = f"kfree: bad ptr 1000h.\n{words[1]}"
+    elif debug:
+        words = [
+            f"{CUT}\nkernel BUG at mm/slab.c:1920!",
+            f"kfree_debugcheck: bad ptr 1000h.\n{CUT}\nkernel BUG at mm/slab.c:1881!",
+            "\n".join((
+                f"mismatch in kmem_cache_free: expected cache {c.address:08x}, got {other.address:08x}",
+                f"{other.address:08x} is size-32.", f"{c.address:08x} is things.",
+                "Badness in cache_free_debugcheck at mm/slab.c:1900",
+            )),
+            f"slab: double free detected in cache 'things', objp {address:08x}.\n{CUT}\nkernel BUG at mm/slab.c:2185!",
+        ]  # fmt: skip
+    assert answers == [said + why for said, why in zip(words, plain, strict=True)]
+
+
+def test_a_double_free_finds_the_red_zones_of_a_free_object() -> None:
+    """2.4.22 mm/slab.c kmem_cache_free_one, line 1439; 2.6.11 cache_free_debugcheck, a slab_error."""
+    for kernel, words in (
+        ("2.4", r"kernel BUG at slab\.c:1439! \("),
+        ("2.6.11", (
+            r"slab error in cache_free_debugcheck\(\): cache `things': double free, or memory outside object was "
+            r"overwritten\n\w{8}: redzone 1: 0x5a2cf071, redzone 2: 0x5a2cf071\. \("
+        )),
+    ):  # fmt: skip
+        machine = Machine.boot(kernel=kernel, arch="x86_32", memory="64M", cpus=1, config={"CONFIG_DEBUG_SLAB": "y"})
+        machine.kmem_cache_init()
+        machine.kmem_cache_create("things", 64)
+        address = machine.kmem_cache_alloc("things")
+        machine.kmem_cache_free("things", address)
+        with pytest.raises(KernelBug, match=f"^{words}"):
+            machine.kmem_cache_free("things", address)
+
+
+@pytest.mark.parametrize(
+    ("rules", "arguments", "flags", "duplicate"),
+    [
+        (OLD, "kernel BUG at slab.c:640!", "kernel BUG at slab.c:670!", "kernel BUG at slab.c:815!"),
+        (NEW, f"kmem_cache_create: Early error in slab x\n{CUT}\nkernel BUG at mm/slab.c:1204!",
+         f"{CUT}\nkernel BUG at mm/slab.c:1239!",
+         f"kmem_cache_create: duplicate cache things\n{CUT}\nkernel BUG at mm/slab.c:1472!"),
+    ],
+)  # fmt: skip
+def test_caches_that_can_not_be(rules: SlabRules, arguments: str, flags: str, duplicate: str) -> None:
+    """2.4.22 and 2.6.11 mm/slab.c kmem_cache_create."""
+    slab, _ = with_cache(rules)
+    before = slab.save()
+    for words, name, size, wanted in (
+        (arguments, "x", 1, ()), (flags, "x", 64, ("sparkling",)), (duplicate, "things", 64, ()),
+    ):  # fmt: skip
+        with pytest.raises(KernelBug) as told:
+            slab.kmem_cache_create(name, size, flags=wanted)
+        assert str(told.value).startswith(f"{words} (")
+    assert slab.save() == before
 
 
 def test_no_pages() -> None:
@@ -259,7 +329,7 @@ def test_kmalloc_of_old_kernels() -> None:
     assert slab.kmalloc(131073) == 0
     assert slab.ksize(slab.kmalloc(0)) == 32, "there is no ZERO_SIZE_PTR yet"
     slab.kfree(0)
-    with pytest.raises(KernelBug, match="kfree_debugcheck: bad ptr"):
+    with pytest.raises(KernelBug, match="in no slab"):
         slab.kfree(0x1000)
 
 
@@ -267,7 +337,7 @@ def test_memory_for_dma_has_caches_of_its_own() -> None:
     slab = allocator()
     address = slab.kmalloc(100, FLAGS["__GFP_DMA"])
     assert slab._slab_of(address).cache.name == "size-128(DMA)"
-    with pytest.raises(KernelBug, match="kmem_cache_alloc_head"):
+    with pytest.raises(KernelBug, match=r"^kernel BUG at slab\.c:1235! \(size-32 and GFP_DMA"):
         slab.kmem_cache_alloc(slab.find_cache("size-32"), FLAGS["__GFP_DMA"])
 
 
@@ -276,7 +346,7 @@ def test_caches_of_old_kernels() -> None:
     before = slab.find_cache("kmem_cache").in_use()
     cache = slab.kmem_cache_create("inodes", 480)
     assert slab.slab_caches[1] is cache, "the newest comes right behind the cache of caches"
-    with pytest.raises(KernelBug, match="duplicate"):
+    with pytest.raises(KernelBug, match="is there already"):
         slab.kmem_cache_create("inodes", 480)
     with pytest.raises(KernelBug, match="kernel BUG"):
         slab.kmem_cache_create("huge", 200_000)

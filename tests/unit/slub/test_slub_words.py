@@ -187,3 +187,31 @@ def test_the_flags_of_a_slabs_page_hold_where_it_lies() -> None:
         machine.kmem_cache_alloc("things")
         lines = said(machine, "kmem_cache_destroy", "things").splitlines()
         assert next(line for line in lines if "Slab 0x" in line).endswith(f" flags={flags}")
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_several_at_once_and_later(kernel: str) -> None:
+    """build_detached_freelist asks cache_from_obj; kfree_rcu ends in kfree; nobody looks inside a slab."""
+    machine = boot(kernel)
+    machine.kmem_cache_create("mine", 64, flags="no_merge")
+    single = machine.objects.slub.page_offset + machine.alloc_pages("GFP_KERNEL") * 4096
+    file = "mm/slab.h" if kernel in ("5.6", "5.15", "6.1") else "mm/slub.c"
+    assert said(machine, "kmem_cache_free_bulk", "mine", [single]) == (
+        f"{CUT}\nvirt_to_cache: Object is not a Slab page!\nWARNING: CPU: 0 PID: 0 at {file} virt_to_cache"
+    )
+    assert said(machine, "kfree_rcu", single) == said(machine, "kfree", single)
+    wrong = machine.kmalloc(64) + 8
+    assert re.fullmatch(rf"this kernel says nothing \(0x{wrong:016x} is no object of \S+\)", said(
+        machine, "kfree_rcu", wrong
+    ))  # fmt: skip
+    own = said(machine, "kmem_cache_destroy", "kmem_cache")
+    assert own == "this kernel says nothing (kmem_cache is the allocator's own cache)"
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_size_that_no_chunk_has(kernel: str) -> None:
+    """mm/percpu.c pcpu_alloc, since 6.10 pcpu_alloc_noprof: a warning, and NULL."""
+    name = "pcpu_alloc_noprof" if kernel in ("6.12", "6.18") else "pcpu_alloc"
+    assert said(boot(kernel), "alloc_percpu", 65536) == (
+        f"{CUT}\nillegal size (65536) or align (8) for percpu allocation\nWARNING: CPU: 0 PID: 0 at mm/percpu.c {name}"
+    )
