@@ -7,6 +7,7 @@ there shows up here.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import operator
 from collections.abc import Callable, Mapping
@@ -87,6 +88,17 @@ def same(answer: Any, right: Any) -> bool:
     return bool(answer == right)
 
 
+def quoted_wrong(answer: Any, right: Any) -> str:
+    """Say that a right answer has quotes too many or none; empty where that is not what is wrong."""
+    if isinstance(right, str):
+        return "Write it as a text, in quotes." if same(str(answer), right) else ""
+    try:
+        meant = ast.literal_eval(answer) if isinstance(answer, str) else None
+    except (SyntaxError, ValueError):
+        return ""
+    return "That is a text. Write it without the quotes." if meant is not None and same(meant, right) else ""
+
+
 def find_exercise(name: str) -> Exercise:
     """Return an exercise by its id."""
     chapter = name.partition(".")[0].replace("-", "_")
@@ -113,6 +125,8 @@ def judge(exercise: Exercise, answer: Any) -> str:
         wrong = slip.answer(right)
         if not same(wrong, right) and same(answer, wrong):
             return f"Almost. {slip.says}"
+    if says := quoted_wrong(answer, right):
+        return f"Almost. {says}"
     return f"Not yet. {exercise.hint}"
 
 
