@@ -216,6 +216,21 @@ def lower_high(live: ZoneLists, pcp: PerCpuPages, pfn: int) -> bool:
     return True
 
 
+def empty_for_high_orders(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int) -> bool:
+    """Drain as the free of a block of order 1 to 3 does of which many were freed before; False if none was freed now.
+
+    For a replay: how many were freed lately, and whether the last was such a block, has no event either.
+    """
+    index = next((index for index, pages in enumerate(pcp.lists) if pages and pages[-1] == pfn), -1)
+    if index < 0 or not 0 < order <= COSTLY_ORDER or pcp.streak != 1 << order:
+        return False
+    pcp.streak += pcp.batch
+    tuned_high(live, pcp, True)
+    pcp.limit = 0
+    drain(live, pcp, min(pcp.count, pcp.batch << SCALE_MAX), index)
+    return True
+
+
 # Freeing to a list
 
 

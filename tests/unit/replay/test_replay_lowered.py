@@ -9,6 +9,7 @@ import pytest
 from kmemwidgets.records import parse_version
 from kmemwidgets.replay.pages import PageReplay
 from kmemwidgets.replay.result import PageResult
+from kmemwidgets.sim.events import PCPU_DRAIN
 from kmemwidgets.sim.memmap import MemMap
 from kmemwidgets.sim.mmzone import Zone
 from kmemwidgets.sim.page_alloc import PageAllocator
@@ -61,3 +62,30 @@ def test_requests_alone_do_not_tell() -> None:
     result = replay(allocator, batch=True, triggers=False)
     assert result.drains.exact == 0
     assert allocator.zones[0].pcps[0].high == 60
+
+
+def with_ten_on_the_lists(*, lately: bool) -> tuple[PageAllocator, int]:
+    """Build lists that hold few pages, and a block in use; the kernel knows whether many blocks were freed lately."""
+    allocator = build()
+    pages = [allocator.alloc_pages(0xCC0, 0) for _ in range(10)]
+    block = int(allocator.alloc_pages(0xCC0, 1))
+    allocator.drain_all_pages()
+    for page in pages:
+        allocator.free_pages(page, 0, 0)
+    pcp = allocator.zones[0].pcps[0]
+    pcp.streak, pcp.freed_high_order = (BATCH, 1) if lately else (0, 0)
+    return allocator, block
+
+
+@pytest.mark.parametrize("order", [1, 0])
+def test_a_drain_tells_that_blocks_were_freed_before_the_trace(order: int) -> None:
+    kernel, block = with_ten_on_the_lists(lately=True)
+    told: list[tuple[Any, ...]] = []
+    kernel.zones[0].free_area.trace = told.append
+    kernel.free_pages(block, 1, 0)
+    drained = [row("mm_page_pcpu_drain", *event[2:5]) for event in told if event[0] == PCPU_DRAIN]
+    assert len(drained) == 11
+    allocator, _ = with_ten_on_the_lists(lately=False)
+    result = PageReplay(allocator, allocator.rules.version).run([row("mm_page_free", block, order), *drained])
+    assert result.drains.exact == (1 if order else 0)
+    assert any("had been freed before" in note for note in result.notes) == bool(order)
