@@ -11,11 +11,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from os.path import normpath
 from pathlib import Path
 
 from .strings import TEXT
 
 FRONT = Path(__file__).parent / "_front"
+
+#: Where the visible strings go.
+_CATALOGUE = "/* catalogue */ {}"
 
 _IMPORT = re.compile(r'^import \{ ([\w, ]+) \} from "([\w./]+\.js)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (async function|function|class|const) (\w+)", re.MULTILINE)
@@ -36,15 +40,15 @@ def assemble(folder: Path | str) -> str:
     folder : path
         The widget's folder, or a file in it (``__file__``).
     """
-    folder = _folder(folder)
-    bodies: dict[Path, str] = {}
-    _collect((folder / "front.js").resolve(), bodies, ())
+    front = (_folder(folder) / "front.js").resolve()
+    modules: dict[Path, tuple[str, list[str]]] = {}
+    _collect(front, modules, ())
     parts = ['"use strict";']
     parts += [
-        f"const {_scope(path)} = (() => {{\n{body}\nreturn {{ {', '.join(_names(path))} }};\n}})();"
-        for path, body in bodies.items()
+        f"const {_scope(path)} = (() => {{\n{body}\nreturn {{ {', '.join(names)} }};\n}})();"
+        for path, (body, names) in modules.items()
     ]
-    parts.append(f"export default {_scope((folder / 'front.js').resolve())}.widget;")
+    parts.append(f"export default {_scope(front)}.widget;")
     return "\n".join(parts) + "\n"
 
 
@@ -68,29 +72,28 @@ def _scope(path: Path) -> str:
     return "_" + re.sub(r"\W", "_", f"{path.parent.name}_{path.stem}")
 
 
-def _names(path: Path) -> list[str]:
-    return [name for _, name in _EXPORT.findall(path.read_text("utf-8"))]
-
-
-def _collect(path: Path, bodies: dict[Path, str], above: tuple[Path, ...]) -> None:
-    """Put the file's imports, then the file, into `bodies` (so what is used stands before its user)."""
-    if path in bodies:
-        return
+def _collect(path: Path, modules: dict[Path, tuple[str, list[str]]], above: tuple[Path, ...]) -> list[str]:
+    """Put what the file imports, then the file, into `modules`, what is used before its user; return its exports."""
+    if path in modules:
+        return modules[path][1]
     if path in above:
         raise FrontError(f"{path.name} imports itself through {above[-1].name}")
     text = path.read_text("utf-8")
 
     def bind(found: re.Match[str]) -> str:
-        target = (path.parent / found[2]).resolve()
-        _collect(target, bodies, (*above, path))
-        missing = {name.strip() for name in found[1].split(",")} - set(_names(target))
+        target = Path(normpath(path.parent / found[2]))
+        missing = {name.strip() for name in found[1].split(",")} - set(_collect(target, modules, (*above, path)))
         if missing:
             raise FrontError(f"{path.name}: {target.name} has no {', '.join(sorted(missing))}")
         return f"const {{ {found[1].strip()} }} = {_scope(target)};"
 
     text = _IMPORT.sub(bind, text)
+    names = [name for _, name in _EXPORT.findall(text)]
     text = _EXPORT.sub(r"\1 \2", text)
     stray = _STRAY.search(text)
     if stray:
         raise FrontError(f"{path.name}: {stray[0]!r} is not one of the known forms of import and export")
-    bodies[path] = text.replace("/* catalogue */ {}", catalogue()).rstrip()
+    if _CATALOGUE in text:
+        text = text.replace(_CATALOGUE, catalogue())
+    modules[path] = text.rstrip(), names
+    return names

@@ -84,6 +84,8 @@ def test_every_key_tells_python(lab: Any, shown: Any, panel: Any) -> None:
     panel.locator(".kmem-bp-lists").focus()
     state = "w.order, w.gfp, w.cpu, len(w.held), w.time, w.zone.name"
     for key, value in (
+        ("Home", "(10, 'GFP_KERNEL', 0, 0, False, 'DMA32')"),
+        ("End", "(0, 'GFP_KERNEL', 0, 0, False, 'DMA32')"),
         ("ArrowUp", "(1, 'GFP_KERNEL', 0, 0, False, 'DMA32')"),
         ("k", "(2, 'GFP_KERNEL', 0, 0, False, 'DMA32')"),
         ("ArrowDown", "(1, 'GFP_KERNEL', 0, 0, False, 'DMA32')"),

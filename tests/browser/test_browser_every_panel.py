@@ -239,6 +239,8 @@ PANELS = {
         ("w.allocate(2)", ".kmem-bp-held .kmem-on", "hex(w.chosen)"),
     ), ("c", "w.cpu"), (
         ("higher", click(".kmem-bp-row[data-row='4'] .kmem-bp-order"), "w.order", "4"),
+        ("highest", click(".kmem-bp-row[data-row='10'] .kmem-bp-order"), "w.order", "10"),
+        ("lowest", click(".kmem-bp-row[data-row='0'] .kmem-bp-order"), "w.order", "0"),
         ("lower", click(".kmem-bp-row[data-row='2'] .kmem-bp-count"), "w.order", "2"),
         ("gfp", choose("[data-select=gfp]", "GFP_HIGHUSER_MOVABLE"), "w.gfp", "'GFP_HIGHUSER_MOVABLE'"),
         ("cpu", choose("[data-select=cpu]", "1"), "w.cpu", "1"),

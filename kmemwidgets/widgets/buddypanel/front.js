@@ -21,7 +21,7 @@ function openView({ model, el, signal, wire, focus }) {
   const shell = openShell({
     model, el, signal,
     handlers: {
-      higher: () => step(1), lower: () => step(-1), next: () => stepHeld(1), previous: () => stepHeld(-1),
+      higher: () => step(1), lower: () => step(-1), highest: () => step(orders()), lowest: () => step(-orders()), next: () => stepHeld(1), previous: () => stepHeld(-1),
       gfp: () => cycle("gfp", data?.requests ?? [], model.get("gfp")),
       cpu: () => cycle("cpu", [...Array(data?.cpus ?? 1).keys()], model.get("cpu")),
       zone: () => ask(model, "zone"),

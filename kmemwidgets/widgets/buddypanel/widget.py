@@ -84,6 +84,8 @@ class BuddyPanel(KmemWidget):
     GESTURES: ClassVar[tuple[Gesture, ...]] = (
         Gesture("higher", "To the next higher order", "click its row", ("ArrowUp", "k"), "step_order"),
         Gesture("lower", "To the next lower order", "click its row", ("ArrowDown", "j"), "step_order"),
+        Gesture("highest", "To the highest order", "click its row", ("Home",), "step_order"),
+        Gesture("lowest", "To order 0", "click its row", ("End",), "step_order"),
         Gesture("next", "To the next block that was allocated here", "click it", ("ArrowRight", "l"), "step_held"),
         Gesture("previous", "To the one before", "click it", ("ArrowLeft", "h"), "step_held"),
         Gesture(
@@ -357,7 +359,7 @@ class BuddyPanel(KmemWidget):
         """
         now = self._moment()
         chosen = next((block for block in self._mine if block.last == self.chosen), None)
-        kept = []
+        kept: list[list[Any]] = []
         for block in self._mine:
             if block.gone is not None and now < block.gone:
                 block.gone = None
@@ -376,7 +378,7 @@ class BuddyPanel(KmemWidget):
             if chosen is not None and chosen.last in heads:
                 self.chosen = chosen.last
             elif self.chosen not in heads:
-                self.chosen = int(heads[-1]) if heads else None
+                self.chosen = heads[-1] if heads else None
 
     def _moment(self) -> int:
         """Return the number of the last command, where a source counts them."""
