@@ -118,6 +118,14 @@ def test_by_itself_kswapd_runs_before_the_next_request(tmp_path: Path) -> None:
     assert not parse(text).unknown
 
 
+def test_a_request_that_is_none_lets_nobody_run() -> None:
+    machine = mixed()
+    for gfp, order, cpu in (("__GFP_MOVABLE|__GFP_RECLAIMABLE", 0, 0), ("GFP_KERNEL", -1, 0), ("GFP_KERNEL", 0, 7)):
+        with pytest.raises(ValueError, match="movable and reclaimable|not there"):
+            machine.alloc_pages(gfp, order, cpu=cpu)
+    assert boost(machine) == 512
+
+
 def test_only_the_boost_of_when_it_woke_is_taken_back() -> None:
     machine = mixed()
     zone = machine.page_alloc.zones[-1].zone
