@@ -103,21 +103,23 @@ class CompactingReplay(PageReplay):
         if run is not None:
             self._settle(state, cpu)
             self._compare(state, cpu)
-            if any(pfn in pfns for pfns in run.cc.freepages):
+            if self._release(run.cc, pfn):
                 # A frame that nobody moved to: the run is over and gives back the rest.
                 self._give_up(run)
                 run.over = True
-                self._released(run.cc, pfn)
             elif not run.over:
                 self._follow(run, pfn, order)
         super()._free(state, cpu, comm, pid, flags, pfn, order)
 
     @staticmethod
-    def _released(cc: CompactControl, pfn: int) -> None:
+    def _release(cc: CompactControl, pfn: int) -> bool:
+        """Give back a frame that was taken to move to; tell whether it is one."""
         for size, pfns in enumerate(cc.freepages):
-            if pfn in pfns:
+            if pfns and pfn in pfns:
                 pfns.remove(pfn)
                 cc.nr_freepages -= 1 << size
+                return True
+        return False
 
     def _follow(self, run: Run, pfn: int, order: int) -> None:
         """Do what the run did before it freed the frame that a page had left."""

@@ -15,7 +15,7 @@ from typing import Any
 from kmemwidgets.records import Version
 from kmemwidgets.sim.page_alloc import PageAllocator
 from kmemwidgets.sim.pcp_lock import alloc_past_lists
-from kmemwidgets.tracefs import LOST, Row
+from kmemwidgets.tracefs import LOST, Row, Scan
 
 from .boot import BOOT_EVENTS, BootStages
 from .bulks import ONE_BY_ONE, PAGE_ARRAY, see_kmalloc
@@ -103,6 +103,9 @@ class PageReplay(Misses):
 
     def begin(self, rows: Iterable[Row], over: int = 0) -> None:
         """Take a trace, of which so many rows are over."""
+        if isinstance(rows, Scan) and rows.mentions(WAKE):
+            # What comes later tells when kswapd's rounds end: better kept than read again.
+            rows = list(rows)
         self._rows = rows
         self._ahead = LookAhead(islice(rows, over, None) if over else rows)
         self._next = iter(self._ahead)
@@ -111,11 +114,12 @@ class PageReplay(Misses):
     def go_on(self, most: int | None = None) -> None:
         """Go through the rows that come next: so many, or all."""
         cpus = self.cpus
+        number = len(cpus)
         count = self._row
         for name, comm, pid, cpu, time, flags, values in islice(self._next, most):
             count += 1
             self._row = count
-            if cpu >= len(cpus) or name == LOST:
+            if cpu >= number or name == LOST:
                 self._unknown_cpu(name, cpu)
                 continue
             self._time = time

@@ -62,7 +62,7 @@ class Runs:
         """Learn from a refill that is longer than the simulated one; only an allocator knows whether it may be."""
 
     def _compare_run(self, what: str, tally: Tally, recorded: Run, predicted: Run, cpu: int) -> None:
-        if what == "drain" or any(values[3] for values in recorded):
+        if what == "drain" or (recorded and recorded[0][3]) or any(values[3] for values in recorded):
             # A whole recorded run counts as one; what is compared are frames and orders.
             if recorded:
                 equal = recorded == predicted or [run[:2] for run in recorded] == [run[:2] for run in predicted]

@@ -105,9 +105,10 @@ def take_target(cc: CompactControl, rules: CompactionRules, order: int = 0) -> i
 
     Source: mm/compaction.c compaction_alloc.
     """
-    if not any(cc.freepages[order:]):
+    found = _smallest(cc.freepages, order)
+    if found < 0:
         isolate_freepages(cc, rules)
-    found = next((o for o in range(order, len(cc.freepages)) if cc.freepages[o]), -1)
+        found = _smallest(cc.freepages, order)
     if found < 0:
         return -1
     pfn = cc.freepages[found].pop()
@@ -122,6 +123,14 @@ def take_target(cc: CompactControl, rules: CompactionRules, order: int = 0) -> i
     if rules.free_lists_by_order:
         cc.nr_migratepages -= 1 << order
     return pfn
+
+
+def _smallest(freepages: list[list[int]], order: int) -> int:
+    """Return the lowest order, from `order` on, of which there are frames to move to; -1 if there are none."""
+    for at in range(order, len(freepages)):
+        if freepages[at]:
+            return at
+    return -1
 
 
 def put_target_back(cc: CompactControl, rules: CompactionRules, pfn: int, order: int = 0) -> None:

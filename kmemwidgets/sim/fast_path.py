@@ -88,7 +88,7 @@ class FastPath:
         try:
             page = pages.pop()
         except IndexError:
-            return self._alloc_slowly(request)
+            return self._alloc_from_empty(request)
         pcp.count -= size
         if pcp.streak:
             pcp.streak >>= 1
@@ -134,6 +134,10 @@ class FastPath:
 
     def _alloc_slowly(self, key: Key) -> Any:
         raise NotImplementedError
+
+    def _alloc_from_empty(self, request: Key) -> Any:
+        """Allocate where there is a plan, but the list that it names is empty."""
+        return self._alloc_slowly(request)
 
     def _free_slowly(self, page: int, order: int, cpu: int) -> None:
         raise NotImplementedError

@@ -122,6 +122,7 @@ class PageAllocator(FastPath):
         self.shift = memmap.pageblock_order
         self._put = PUT.get(rules.pcp.scheme, PUT["fixed"])
         nodes = sorted({zone.nid for zone in zones})
+        self._several_nodes = len(nodes) > 1
         self.node_order = [tuple(order) for order in node_order] or [
             (nid, *(other for other in nodes if other != nid)) for nid in range(max(nodes, default=0) + 1)
         ]
@@ -357,6 +358,30 @@ class PageAllocator(FastPath):
             return self.policy(gfp, order, cpu)
         return self.alloc_pages_nodemask(gfp, order, nid, cpu)
 
+    def _alloc_from_empty(self, request: Key) -> int:
+        """Refill the list that a plan names, and take its head: as long as there is a plan the zone is above its mark.
+
+        The whole way would end there as well; it is taken where somebody has to be told of the steps.
+        """
+        gfp, order, nid, cpu = request
+        if self.unnoted or self.observed or self.before_request is not None or not self.pcp_allowed(order):
+            return self._alloc_slowly(request)
+        mt, highest, flags = self.read_gfp(gfp)
+        live = self.walk(self.cpu_node[cpu] if nid is None else nid, highest, bool(gfp & THISNODE))[0]
+        if not live.free_area.heads[live.free_area.top_movable]:
+            # Nobody knows whether there is a block for it.
+            return self._alloc_slowly(request)
+        boost = live.zone.watermark_boost
+        live.free_area.cpu = cpu
+        pfn = self.rmqueue(live, order, mt, flags | self.nofragment(live), cpu)
+        if live.zone.watermark_boost != boost:
+            self.marks_changed()
+        if pfn < 0:
+            return self._alloc_slowly(request)
+        self.state[pfn] = (IN_USE_LRU if mt == MOVABLE else IN_USE) | order
+        self.numa.count(live, live, cpu)
+        return pfn
+
     def alloc_pages_nodemask(
         self, gfp: int, order: int, nid: int | None, cpu: int, nodemask: frozenset[int] | None = None
     ) -> int:
@@ -424,8 +449,7 @@ class PageAllocator(FastPath):
         zone = preferred.zone
         if not self.rules.watermark.avoids_mixing or zone.name != "Normal" or "DMA32" not in self.zone_names:
             return 0
-        several = len({live.zone.nid for live in self.zones}) > 1
-        return 0 if several and (zone.nid, zone.index - 1) not in self.populated else af.NOFRAGMENT
+        return 0 if self._several_nodes and (zone.nid, zone.index - 1) not in self.populated else af.NOFRAGMENT
 
     def get_page_from_freelist(
         self, zones: Sequence[ZoneLists], order: int, mt: int, highest: int, flags: int, cpu: int
@@ -435,14 +459,18 @@ class PageAllocator(FastPath):
         pfn = self._walk_zones(zones, order, mt, highest, flags, cpu)
         if pfn < 0 and flags & af.NOFRAGMENT:
             pfn = self._walk_zones(zones, order, mt, highest, flags & ~af.NOFRAGMENT, cpu)
+        if boost_before != [live.zone.watermark_boost for live in self.zones]:
+            self._boosted(boost_before, cpu)
+        return pfn
+
+    def _boosted(self, boost_before: Sequence[int], cpu: int) -> None:
+        """Note that zones were boosted, and tell which."""
+        self.marks_changed()
         for live, before in zip(self.zones, boost_before, strict=True):
             zone = live.zone
-            if zone.watermark_boost != before:
-                self.marks_changed()
-                if self.decisions:
-                    boost = {"nid": zone.nid, "zone": zone.name, "boost": zone.watermark_boost}
-                    self.decisions((OTHER, cpu, "sim", "boost_watermark", boost))
-        return pfn
+            if zone.watermark_boost != before and self.decisions:
+                boost = {"nid": zone.nid, "zone": zone.name, "boost": zone.watermark_boost}
+                self.decisions((OTHER, cpu, "sim", "boost_watermark", boost))
 
     def _walk_zones(self, zones: Sequence[ZoneLists], order: int, mt: int, highest: int, flags: int, cpu: int) -> int:
         high_first = self.rules.watermark.tries_high_first

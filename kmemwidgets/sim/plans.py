@@ -151,7 +151,13 @@ def _no_lists(cpu: int) -> PerCpuPages:
 def plan_alloc(
     allocator: PageAllocator, live: ZoneLists, gfp: int, order: int, nid: int | None, cpu: int, mt: int, highest: int
 ) -> None:
-    """Note how a request goes next time, if the preferred zone stays above its mark and has a largest block."""
+    """Note how a request goes next time, if the preferred zone stays above its mark.
+
+    A request for more than a page needs a block large enough, too: the zone has to have a largest one.
+    """
+    if gfp in allocator.plans.get(nid, {}).get(cpu, {}).get(order, {}):
+        # It found the list empty, and there is one for the next request.
+        return
     rules = allocator.rules
     if live.nr_reserved_highatomic or rules.pcp.scheme == "hot_cold" or allocator.unnoted:
         return
@@ -166,7 +172,7 @@ def plan_alloc(
     reserve = live.reserve(highest)
     size = 1 << order
     floor = mark + reserve + size - 1 + (0 if from_cma else live.nr_free_cma)
-    if not area.heads[area.top_movable] or live.nr_free_pages <= floor:
+    if (order and not area.heads[area.top_movable]) or live.nr_free_pages <= floor:
         return
     live.plan_floor = max(live.plan_floor, floor)
     pages: Any

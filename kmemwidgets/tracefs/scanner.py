@@ -196,6 +196,10 @@ class Scan:
     def __iter__(self) -> Iterator[Row]:
         return chain.from_iterable(self._blocks())
 
+    def mentions(self, name: str) -> bool:
+        """Tell whether the text may hold such an event: its name is there."""
+        return f"{name}:" in self._text
+
     def _blocks(self) -> Iterator[list[Row]]:
         """Read block after block of whole lines, and what is left of a line that was cut."""
         self.lost.clear()
@@ -226,6 +230,8 @@ class Scan:
         heads = usual.heads
         kinds = usual.kinds
         point = usual.point
+        stop = point + 6
+        most = _MAX_PFN
         for line in lines:
             try:
                 comm, pid, cpu, flags, at = heads[line[:point]]
@@ -234,19 +240,18 @@ class Scan:
                 if kind is None:
                     continue  # nobody asked for it
                 name, tails, is_page = kind
-                micro = words[0]
-                if micro[6:] != ":" or not micro[:6].isdigit():
-                    _refuse(micro)
+                if line[stop] != ":" or not line[point:stop].isdigit():
+                    _refuse(line)
                 if is_page:
                     # int() takes "+1" and "1_0" too; frame 0 may be a request that failed.
                     digits = words[3].removeprefix("pfn=0x")
                     pfn = int(digits, 16)
-                    if not 0 < pfn < _MAX_PFN or not digits.isalnum():
+                    if not 0 < pfn < most or not digits.isalnum():
                         _refuse(digits)
-                    values = (pfn, *tails[words[4]])
+                    values = (pfn,) + tails[words[4]]  # an unpacking takes twice the time
                 else:
                     values = (words[2][10:], _pointer(words[3]), *tails[words[4] if len(words) > 4 else ""])
-                add((name, comm, pid, cpu, line[at : point + 6], flags, values))
+                add((name, comm, pid, cpu, line[at:stop], flags, values))
             except (KeyError, ValueError, IndexError):
                 self.rows = before + len(rows)
                 head = read_head(line)
@@ -254,6 +259,7 @@ class Scan:
                 if head is not None:
                     usual.learn(line, head)
                     point = usual.point
+                    stop = point + 6
                 if row is not None:
                     add(row)
         self.rows = before + len(rows)

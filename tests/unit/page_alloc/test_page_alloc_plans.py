@@ -76,6 +76,7 @@ def test_a_plan_counts_the_pages_of_cma_as_the_whole_way_does(build: Build, kern
         if mine >= 0:
             pages.append((mine, order))
     assert quick.zones[0].save() == whole.zones[0].save()
+    assert quick.numa.of_zone(0) == whole.numa.of_zone(0)
 
 
 def test_no_plan_counts_on_pages_of_cma_that_came_back(build: Build) -> None:
