@@ -91,7 +91,8 @@ def same(answer: Any, right: Any) -> bool:
 def quoted_wrong(answer: Any, right: Any) -> str:
     """Say that a right answer has quotes too many or none; empty where that is not what is wrong."""
     if isinstance(right, str):
-        return "Write it as a text, in quotes." if same(str(answer), right) else ""
+        number = isinstance(answer, int | float) and same(str(answer), right)
+        return "Write it as a text, in quotes." if number else ""
     try:
         meant = ast.literal_eval(answer) if isinstance(answer, str) else None
     except (SyntaxError, ValueError):
