@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kmemwidgets.records import MachineSpec
 
-from . import slub_words
+from . import slub_debug, slub_words
 from .gfp import FLAGS, GFP_KERNEL
 from .rules.kmalloc import KmallocRules
 from .rules.slub import get_order
@@ -139,7 +139,10 @@ class Kmalloc:
             return self._kmalloc_large(size, gfp, cpu, nid)
         if cache.plain:
             return self.slub.kmem_cache_alloc(cache, gfp, cpu, nid)
-        return self.slub.alloc_watched(cache, gfp, cpu, nid, size)
+        address = self.slub.alloc_watched(cache, gfp, cpu, nid, size)
+        if cache.debug and address:
+            slub_debug.name_caller(self.slub, address, caller or "kmalloc")
+        return address
 
     def _kmalloc_large(self, size: int, gfp: int, cpu: int, nid: int) -> int:
         """Take pages (kmalloc_large_node)."""
@@ -166,7 +169,10 @@ class Kmalloc:
             return
         slab = self.slub.slabs.get(address >> self.slub.page_shift)
         if slab is not None:
+            before = self.slub.requests
             self.slub.kmem_cache_free(slab.cache, address, cpu)
+            if slab.cache.debug and self.slub.requests > before:
+                slub_debug.name_caller(self.slub, address, "kfree", freed=True)
             return
         block = self.large_block(address)
         if not block:

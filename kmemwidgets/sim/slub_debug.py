@@ -263,6 +263,15 @@ def _note_request(slub: Slub, slab: Slab, address: int, asked: int, cpu: int) ->
         slab.data[at : at + slub.rules.request_size_field] = asked.to_bytes(slub.rules.request_size_field, "little")
 
 
+def name_caller(slub: Slub, address: int, caller: str, *, freed: bool = False) -> None:
+    """Write into an object's track who called: of kmalloc and kfree the kernel keeps the call site as well."""
+    taken, given = slub.tracks.get(address, (None, None))
+    if freed and given is not None:
+        slub.tracks[address] = (taken, (caller, *given[1:]))
+    elif not freed and taken is not None:
+        slub.tracks[address] = ((caller, *taken[1:]), given)
+
+
 def _note_release(slub: Slub, address: int, cpu: int) -> None:
     """Take down who gave an object back."""
     slub.requests += 1

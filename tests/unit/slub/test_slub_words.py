@@ -215,3 +215,19 @@ def test_a_size_that_no_chunk_has(kernel: str) -> None:
     assert said(boot(kernel), "alloc_percpu", 65536) == (
         f"{CUT}\nillegal size (65536) or align (8) for percpu allocation\nWARNING: CPU: 0 PID: 0 at mm/percpu.c {name}"
     )
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_who_had_an_object(kernel: str) -> None:
+    """print_track: kmalloc and kfree are named by who called; "INFO: " until 5.13, a tab before a frame until 5.18."""
+    machine = boot(kernel, cmdline="slub_debug=FU")
+    address = machine.kmalloc(64, caller="load_module")
+    for _ in range(2):
+        machine.kfree(address)
+    lines = [re.sub(r"\d+", "N", line) for line in machine.dmesg]
+    prefix = "INFO: " if kernel == "5.6" else ""
+    frame = "\t" if kernel in ("5.6", "5.15") else " "
+    at = lines.index(f"{prefix}Allocated in load_module age=N cpu=N pid=N")
+    assert lines[at + 1 : at + 4] == [
+        f"{frame}load_module", f"{prefix}Freed in kfree age=N cpu=N pid=N", f"{frame}kfree",
+    ]  # fmt: skip
