@@ -38,6 +38,7 @@ from kmemwidgets.sim import Machine
 from kmemwidgets.sim.rules import pick
 from kmemwidgets.sim.rules.layout import vmalloc_bytes
 from kmemwidgets.sim.rules.proc import TABLE, ProcRules
+from kmemwidgets.sim.rules.slub import is_tiny
 from kmemwidgets.sim.zone_sizes import usable_memory
 
 NODES = "sys/devices/system/node"
@@ -86,7 +87,7 @@ def proc_files(machine: Machine) -> dict[str, str]:
     }
     if shown.vmalloc and pick(ProcRules, TABLE, spec.kernel).vmallocinfo:
         files["proc/vmallocinfo"] = vmallocinfo.format(_vmallocinfo(shown.vmalloc, spec))
-    if shown.slabs:
+    if shown.slabs and not is_tiny(spec):
         files["proc/slabinfo"] = _slabinfo(shown.slabs, spec)
     for cache, texts in machine.objects.sysfs().items():
         files.update({f"{SLAB}/{cache}/{name}": text for name, text in texts.items()})

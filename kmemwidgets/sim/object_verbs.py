@@ -185,6 +185,13 @@ class ObjectVerbs:
         pages: int = self._do_with_objects("kmem_cache_reap", cpu)
         return pages
 
+    def tune_cpucache(self, cache: str, limit: int, batchcount: int, sharedfactor: int = 0) -> None:
+        """Choose the size of a cache's per-CPU arrays, as a line written to /proc/slabinfo does.
+
+        For kernels with SLAB only: 2.6.11, and 2.4 with several cpus.
+        """
+        self._do_with_objects("tune_cpucache", cache, limit, batchcount, sharedfactor)
+
     def vmalloc(self, size: int, cpu: int = 0) -> int | None:
         """Allocate pages that are contiguous in addresses only; None where the kernel refuses."""
         return self._do_with_objects("vmalloc", size, cpu) or None

@@ -21,7 +21,7 @@ from kmemwidgets.records import (
     VmallocArea,
 )
 
-from . import slab24_reap, slab24_view, slub_bytes, slub_init, slub_sysfs, slub_view
+from . import slab24_reap, slab24_tune, slab24_view, slub_bytes, slub_init, slub_sysfs, slub_view
 from .areas import COMMANDS as AREA_COMMANDS
 from .areas import Areas
 from .highmem import Highmem
@@ -47,7 +47,7 @@ from .vmalloc import Vmalloc
 COMMANDS = frozenset(
     {
         "kmem_cache_init", "kmem_cache_create", "kmem_cache_destroy", "kmem_cache_alloc", "kmem_cache_free",
-        "kmem_cache_shrink", "kmem_cache_reap", "kmalloc", "kfree", "write_memory",
+        "kmem_cache_shrink", "kmem_cache_reap", "tune_cpucache", "kmalloc", "kfree", "write_memory",
         "kmap", "kunmap", "kmap_local", "kunmap_local", "kmap_atomic", "kunmap_atomic",
     }
 ) | AREA_COMMANDS | INTERFACE_COMMANDS | POOL_COMMANDS | ADDRESS_COMMANDS  # fmt: skip
@@ -185,6 +185,12 @@ class KernelObjects:
             raise ValueError("SLUB has no reaper: kmem_cache_shrink gives a cache's empty slabs back")
         return slab24_reap.reap(self.slab24, cpu)
 
+    def tune_cpucache(self, cache: str, limit: int, batchcount: int, sharedfactor: int = 0) -> None:
+        """Give a cache of an old kernel arrays of another size."""
+        if self.slab24 is None:
+            raise ValueError("SLUB has no arrays whose size could be chosen")
+        slab24_tune.tune(self.slab24, self.slab24.find_cache(cache), limit, batchcount, sharedfactor)
+
     def kmalloc(self, size: int, gfp: int, cpu: int = 0, caller: str = "") -> int:
         """Allocate any size; 0 where the kernel refuses."""
         return int(self._allocator.kmalloc(size, gfp, cpu, caller))
@@ -275,8 +281,8 @@ class KernelObjects:
         return slub_view.slab_object(self._slub, address)
 
     def sysfs(self) -> dict[str, dict[str, str]]:
-        """Return what /sys/kernel/slab has: folders, each with its files; nothing where there is SLAB."""
-        if self.slub is None:
+        """Return what /sys/kernel/slab has: folders, each with its files; nothing with SLAB or SLUB_TINY."""
+        if self.slub is None or self.slub.tunables.tiny:
             return {}
         found: dict[str, dict[str, str]] = {}
         for cache in self.slub.slab_caches:

@@ -11,7 +11,7 @@ from typing import Any
 
 from kmemwidgets.records import SlabCacheInfo
 
-from . import slab24_debug
+from . import slab24_debug, slab24_tune
 from .errors import KernelBug
 from .gfp import FLAGS, GFP_KERNEL
 from .rules.slab import MAX_GFP_ORDER, SlabRules
@@ -353,24 +353,8 @@ class Slab24:
         return ArrayCache(limit, batchcount, self.kmalloc(self.rules.array_head + limit * self.machine.word))
 
     def enable_cpucache(self, cache: SlabCache24) -> None:
-        """Give a cache arrays of the size that fits its objects (enable_cpucache, do_tune_cpucache)."""
-        rules, size = self.rules, cache.geometry.size
-        limit = rules.array_limit(size, self.machine.smp, self.machine.page_size)
-        if not limit:
-            return
-        if self.debug and rules.debug_limit:
-            limit = min(limit, rules.debug_limit)
-        batch = (limit + rules.half_rounds_up) // 2
-        old = cache.arrays
-        cache.arrays = [self.new_array(limit, batch) for _ in range(self.online)]
-        cache.free_limit = (1 + self.online) * batch + cache.geometry.num
-        for array in old:
-            if array is not None:
-                self.free_block(cache, array.objects, 0)
-                self.kfree(array.address)
-        factor = rules.shared_factor(size, self.machine.smp, self.machine.page_size)
-        if factor is not None:
-            cache.shared = self.new_array(batch * factor, batch)
+        """Give a cache arrays of the size that fits its objects; see `slab24_tune.enable`."""
+        slab24_tune.enable(self, cache)
 
     def kmem_cache_destroy(self, cache: SlabCache24) -> None:
         """Take a cache away.

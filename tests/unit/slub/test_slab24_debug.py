@@ -221,3 +221,43 @@ def test_slub_has_no_reaper() -> None:
     machine = Machine.boot(memory="128M", kernel="6.1")
     with pytest.raises(ValueError, match="kmem_cache_shrink"):
         machine.kmem_cache_reap()
+
+
+# --- arrays -------------------------------------------------------------------------------------
+
+
+def test_arrays_are_resized_by_hand() -> None:
+    machine = boot("2.6.11", cpus=2)
+    cache = machine.kmem_cache_create("thing", 64)
+    held = [machine.kmem_cache_alloc(cache) for _ in range(30)]
+    for address in held:
+        assert address is not None
+        machine.kmem_cache_free(cache, address)
+    mine = allocator(machine).find_cache("thing")
+    assert mine.tunables() == (120, 60, 8)
+    machine.tune_cpucache(cache, 16, 8, 2)
+    assert mine.tunables() == (16, 8, 2)
+    assert list(mine.in_arrays()) == [], "what was in the old arrays went back to the slabs"
+    assert mine.free_limit == 3 * 8 + mine.geometry.num
+    for _ in range(20):
+        machine.kmem_cache_alloc(cache)
+    assert check(allocator(machine)) == []
+    for wrong in ((8, 9, 0), (0, 0, 0), (8, 8, -1), (1 << 20, 1, 0)):
+        with pytest.raises(KernelBug, match="write error"):
+            machine.tune_cpucache(cache, *wrong)
+    assert mine.tunables() == (16, 8, 2)
+
+
+def test_2_4_has_arrays_with_several_cpus_only_and_may_do_without() -> None:
+    machine = boot("2.4", cpus=2)
+    cache = machine.kmem_cache_create("thing", 64)
+    machine.tune_cpucache(cache, 0, 0)
+    taken = machine.kmem_cache_alloc(cache)
+    assert taken is not None
+    assert list(allocator(machine).find_cache("thing").in_arrays()) == []
+    single = boot("2.4", CONFIG_SMP="n")
+    single.kmem_cache_create("thing", 64)
+    with pytest.raises(KernelBug, match="Invalid argument"):
+        single.tune_cpucache("thing", 16, 8)
+    with pytest.raises(ValueError, match="no arrays"):
+        Machine.boot(memory="128M", kernel="6.1").tune_cpucache("kmalloc-64", 16, 8)

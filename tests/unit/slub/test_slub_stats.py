@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kmemwidgets import Machine
+from kmemwidgets.explain.proc_files import proc_files
 
 STATS = {"CONFIG_SLUB_STATS": "y"}
 
@@ -230,6 +231,8 @@ def test_the_small_slub_has_fewer_caches_and_smaller_slabs() -> None:
     assert max(cache.order or 0 for cache in machine.objects.caches() or () if (cache.slab_size or 0) <= 2048) == 1
     other = machine.kmem_cache_create("reclaimed", 256, flags="reclaim_account")
     assert other, "there is no such flag, and so it is no obstacle"
+    assert machine.objects.sysfs() == {}
+    assert "proc/slabinfo" not in proc_files(machine)
     older = tiny("6.1")
     older.kmem_cache_init()
     assert any("rcl" in cache.name for cache in older.objects.caches() or ()), "6.2 brought it"
