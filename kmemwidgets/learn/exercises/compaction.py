@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from kmemwidgets.learn.checks import Exercise, Slip
-from kmemwidgets.sim.fragmentation import EXTFRAG_THRESHOLD
+from kmemwidgets.sim.fragmentation import EXTFRAG_THRESHOLD, fragmentation_score_wmarks
 
 _FREE, _ORDER = 600, 9
 _INDEX = 120
+_PROACTIVENESS, _SCORE = 60, 51
 
 
 EXERCISES = (
@@ -43,5 +44,12 @@ EXERCISES = (
         "120 is near 0: it fails for want of memory, and compaction would not help. Reclaim would.",
         "Towards 0 means want of memory, towards 1000 means fragmentation. Which is it?",
         (Slip(lambda right: not right, "120 is below the threshold of 500: towards want of memory."),),
+    ),
+    Exercise(
+        "compaction.score",
+        lambda: fragmentation_score_wmarks(_PROACTIVENESS)[1] < _SCORE,
+        "It stops at 100 - 60 = 40 and starts above 50: 51 is enough.",
+        "Where does it stop: at 100 less the proactiveness. And it starts above 10 more. Is 51 above that?",
+        (Slip(lambda right: not right, "100 - 60 is 40, and 10 more is 50."),),
     ),
 )
