@@ -237,7 +237,8 @@ def test_arrays_are_resized_by_hand() -> None:
     assert mine.tunables() == (120, 60, 8)
     machine.tune_cpucache(cache, 16, 8, 2)
     assert mine.tunables() == (16, 8, 2)
-    assert list(mine.in_arrays()) == [], "what was in the old arrays went back to the slabs"
+    assert list(mine.in_arrays()) == []
+    assert mine.in_use() == 0, "what was in the old arrays went back to the slabs"
     assert mine.free_limit == 3 * 8 + mine.geometry.num
     for _ in range(20):
         machine.kmem_cache_alloc(cache)
