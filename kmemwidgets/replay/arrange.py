@@ -61,6 +61,13 @@ def hand_out(slub: Slub, slab: Slab, address: int, cpu: int) -> None:
     slub.slab_alloc(cache, GFP_KERNEL, cpu)
 
 
+def mark_used_up(slab: Slab) -> None:
+    """Take a slab that is no cpu's for one whose objects have all been taken."""
+    slab.cache.nodes[slab.nid].partial.pop(slab.pfn, None)
+    slab.freelist, slab.inuse = [], slab.objects
+    slab.place, slab.frozen, slab.cpu = FULL, False, -1
+
+
 def use_up(slab: Slab, address: int, cpu: int) -> None:
     """Hand out an object that was not the next one: whatever seemed to lie before it has been taken.
 
@@ -86,8 +93,7 @@ def use_up(slab: Slab, address: int, cpu: int) -> None:
         off_the_lists(slab)
         c.slab, c.freelist = None, []
         for other in gone:
-            other.freelist, other.inuse = [], other.objects
-            other.place, other.frozen, other.cpu = FULL, False, -1
+            mark_used_up(other)
         c.slab = slab
         c.freelist, slab.freelist = slab.freelist, []
         slab.place, slab.frozen, slab.cpu = CPU_SLAB, True, cpu

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from kmemwidgets.sim.slab_cache import FULL, NODE_PARTIAL, Slab
 from kmemwidgets.sim.slub import Slub
 
+from .arrange import mark_used_up
+
 
 def take(slub: Slub, slab: Slab, address: int, rest: Sequence[int] = ()) -> None:
     """Hand out an object that was recorded.
@@ -27,7 +29,7 @@ def take(slub: Slub, slab: Slab, address: int, rest: Sequence[int] = ()) -> None
     node = slab.cache.nodes[slab.nid]
     # The first of the list gives: whatever seemed to stand before it was used up without an event.
     while node.partial and slab.place == NODE_PARTIAL and (first := next(iter(node.partial.values()))) is not slab:
-        _use_up(first)
+        mark_used_up(first)
     while slab.freelist and slab.freelist.pop() != address:
         slab.inuse += 1
     if rest and not slab.freelist:
@@ -35,7 +37,7 @@ def take(slub: Slub, slab: Slab, address: int, rest: Sequence[int] = ()) -> None
         slub.add_partial(node, slab, tail=False)
     slab.inuse = slab.objects - len(slab.freelist)
     if not slab.freelist:
-        _use_up(slab)
+        mark_used_up(slab)
 
 
 def give_back(slub: Slub, slab: Slab, address: int) -> None:
@@ -44,9 +46,3 @@ def give_back(slub: Slub, slab: Slab, address: int) -> None:
     slab.inuse -= 1
     if slab.place == FULL:
         slub.add_partial(slab.cache.nodes[slab.nid], slab, tail=True)
-
-
-def _use_up(slab: Slab) -> None:
-    slab.cache.nodes[slab.nid].partial.pop(slab.pfn, None)
-    slab.freelist, slab.inuse = [], slab.objects
-    slab.place, slab.frozen, slab.cpu = FULL, False, -1

@@ -16,6 +16,7 @@ from kmemwidgets.capture import Capture
 from kmemwidgets.records import BadInput
 from kmemwidgets.sim.gfp import __GFP_COMP, __GFP_ZERO, GFP_HIGHUSER_MOVABLE, parse_gfp
 from kmemwidgets.sim.mempolicy import MemPolicy, Mempolicy, TaskPolicy, make_policy
+from kmemwidgets.sim.mempolicy_pages import alloc_pages_mpol
 from kmemwidgets.sim.migratetype import MOVABLE
 from kmemwidgets.sim.page_alloc import PageAllocator
 from kmemwidgets.sim.rules import pick
@@ -163,16 +164,8 @@ class NumaReplay:
     ) -> tuple[int, int] | None:
         """Allocate under a policy; return frame and node, None where all tries failed."""
         allocator = self.allocator
-        _, zone_index, _ = allocator.read_gfp(gfp)
-        local = allocator.cpu_node[cpu]
-        for entry in self.mempolicy.tries(
-            policy, self.task, gfp, order, zone_index=zone_index, local=local, offset=offset
-        ):
-            nodes = None if entry.nodes is None else frozenset(entry.nodes)
-            pfn = allocator.alloc_pages_nodemask(entry.gfp, order, entry.nid, cpu, nodes)
-            if pfn >= 0:
-                return pfn, allocator.zone_of(pfn).zone.nid
-        return None
+        pfn = alloc_pages_mpol(allocator, self.mempolicy, policy, self.task, gfp, order, cpu, offset)
+        return (pfn, allocator.zone_of(pfn).zone.nid) if pfn >= 0 else None
 
     def run_case(self, case: Case, requests: list[Row], cpu: int, pid: int) -> dict[int, int | None]:
         """Touch a case's pages, with the trace's other requests between them, and unmap them again.
@@ -229,9 +222,11 @@ class NumaReplay:
             return []
         address = (case.vma >> 12) + index
         mine = self.alloc(policy, TOUCH, order, cpu, address >> order)
-        first = (address >> order << order) - (case.vma >> 12) if order else index
-        for page in range(first, first + (1 << order)):
-            nodes[page] = mine[1] if mine else None
+        if not order:
+            nodes[index] = mine[1] if mine else None
+        else:
+            first = (address >> order << order) - (case.vma >> 12)
+            nodes.update(dict.fromkeys(range(first, first + (1 << order)), mine[1] if mine else None))
         return [(mine[0], order)] if mine else []
 
     def _bits(self, text: str) -> int:

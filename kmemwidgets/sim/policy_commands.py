@@ -17,6 +17,7 @@ from .gfp import __GFP_THISNODE as THISNODE
 from .gfp import gfp_zone
 from .mempolicy import MemPolicy, Mempolicy, TaskPolicy, make_policy
 from .mempolicy_bulk import alloc_pages_bulk_mempolicy
+from .mempolicy_pages import alloc_pages_mpol
 from .page_alloc import PageAllocator
 from .rules import pick
 from .rules.mempolicy import (
@@ -119,25 +120,8 @@ class PolicyCommands:
 
     def alloc_pages(self, gfp: int, order: int, cpu: int) -> int:
         """Allocate by the policy in force; first pfn, -1 if every try failed (alloc_pages_mpol)."""
-        allocator = self._allocator
         assert self.mempolicy is not None
-        index = allocator.zone_index(gfp_zone(gfp))
-        local = allocator.cpu_node[cpu]
-        policy = None if gfp & THISNODE else self.policy
-        pfn = -1
-        for each in self.mempolicy.tries(policy, self.task, gfp, order, zone_index=index, local=local):
-            nodes = None if each.nodes is None else frozenset(each.nodes)
-            pfn = allocator.alloc_pages_nodemask(each.gfp, order, each.nid, cpu, nodes)
-            if pfn >= 0:
-                if each.interleave_nid is not None:
-                    self._count(pfn, each.interleave_nid)
-                break
-        return pfn
-
-    def _count(self, pfn: int, wanted: int) -> None:
-        live = self._allocator.zone_of(pfn)
-        if live.zone.nid == wanted:
-            self._allocator.numa.count_interleave(live)
+        return alloc_pages_mpol(self._allocator, self.mempolicy, self.policy, self.task, gfp, order, cpu)
 
     def alloc_pages_bulk(self, gfp: int, count: int, cpu: int) -> list[int]:
         """Allocate single pages by the policy in force."""
