@@ -221,6 +221,8 @@ _SLABPANEL = {
     "slabpanel.slab.said": "slab at pfn {pfn}, {used} of {objects} objects in use",
     "slabpanel.opened": "Object {address}, {state}",
     "slabpanel.bytes": "Bytes of the object",
+    "slabpanel.damaged": "Bytes that nobody may change were changed: {count}, the first at {address}. The kernel finds "
+    "out when it next checks the object.",
     "slabpanel.follows": "Its free pointer leads to",
     "slabpanel.follows.none": "Its free pointer leads nowhere: it is the last one of its list.",
     "slabpanel.follows.scrambled": "and stands there scrambled, as {stored} (CONFIG_SLAB_FREELIST_HARDENED).",

@@ -197,7 +197,7 @@ class SlabPanel(KmemWidget):
             "more": max(0, (info.slabs or 0) - len(slabs)) if live else 0,
             "totals": None if live else recorded_slabs(info, self.snapshot.cpus or 1),
             "geometry": geometry(info, self.snapshot.page_size),
-            "opened": None if opened is None else object_row(opened),
+            "opened": None if opened is None else object_row(opened, info),
         }
 
     def _show_cache(self, _change: object) -> None:

@@ -2,8 +2,9 @@
 
 const WIDTH = 16;
 
-/** [{ address, bytes: [{ value, part }] }]; the part that is named last covers those before it. */
-export function hexRows({ start, data, parts }) {
+/** [{ address, bytes: [{ value, part, damaged }] }]; the part that is named last covers those before it. */
+export function hexRows({ start, data, parts, damaged }) {
+  const wrong = new Set(damaged);
   const length = data.length / 2;
   const part = new Array(length).fill("");
   for (const [name, from, to] of parts) part.fill(name, from, to);
@@ -11,7 +12,7 @@ export function hexRows({ start, data, parts }) {
   for (let row = 0; row < length; row += WIDTH) {
     const bytes = [];
     for (let at = row; at < Math.min(length, row + WIDTH); at += 1) {
-      bytes.push({ value: data.slice(2 * at, 2 * at + 2), part: part[at] });
+      bytes.push({ value: data.slice(2 * at, 2 * at + 2), part: part[at], damaged: wrong.has(at) });
     }
     rows.push({ address: "0x" + (BigInt(start) + BigInt(row)).toString(16), bytes });
   }

@@ -18,6 +18,7 @@ function openView({ model, el, signal, wire, focus }) {
   let cells = []; // [cell, address] of every drawn object
   let chosen = null; // address, BigInt
   let drawnCaches = null;
+  let listed = null; // the cache that the list was scrolled to
   let drawn = []; // [element, group] of every drawn slab of a recording
   let picked = -1; // which of them is chosen
 
@@ -90,6 +91,13 @@ function openView({ model, el, signal, wire, focus }) {
     }
     [...list.children].forEach((row, i) => row.setAttribute("aria-pressed", String(data.caches[i].name === data.shown)));
     oneStop();
+    if (data.shown === listed) return;
+    listed = data.shown;
+    // Into sight within the list; the page stays where it is.
+    const row = [...list.children].find((each) => each.getAttribute("aria-pressed") === "true");
+    if (row && (row.offsetTop < list.offsetTop + list.scrollTop || row.offsetTop + row.offsetHeight > list.offsetTop + list.scrollTop + list.clientHeight)) {
+      list.scrollTop = row.offsetTop - list.offsetTop - row.offsetHeight;
+    }
   }
   // Tab stops once in the list, however long it is; the arrow keys go through it.
   function oneStop(row = null) {
@@ -226,8 +234,8 @@ function openView({ model, el, signal, wire, focus }) {
     };
     const hex = element("div", { class: "kmem-slab-hex", tabindex: "0", role: "group", "aria-label": text("slabpanel.bytes") },
       ...rows.map((row) => element("div", {}, element("code", { text: row.address }), element("span", {},
-        ...row.bytes.map(({ value, part }) => {
-          const cell = element("span", { class: "kmem-slab-byte", "data-part": partClass(part), title: part, text: value });
+        ...row.bytes.map(({ value, part, damaged }) => {
+          const cell = element("span", { class: `kmem-slab-byte${damaged ? " kmem-slab-damaged" : ""}`, "data-part": partClass(part), title: part, text: value });
           cell.addEventListener("click", () => choosePart(part));
           bytes.get(part)?.push(cell);
           return cell;
@@ -242,6 +250,9 @@ function openView({ model, el, signal, wire, focus }) {
     }));
     fill(opened,
       element("h4", { text: text("slabpanel.opened", { address: one.address, state: text(`slabpanel.state.${STATES[one.state]}`) }) }),
+      one.damaged.length ? element("p", { class: "kmem-slab-trouble", text: text("slabpanel.damaged", {
+        count: count(one.damaged.length), address: `0x${(BigInt(one.start) + BigInt(one.damaged[0])).toString(16)}`,
+      }) }) : null,
       follows(one),
       element("div", { class: "kmem-slab-bytes" }, hex,
         element("div", { class: "kmem-slab-parts", role: "group", "aria-label": text("slabpanel.parts") }, ...[...parts.values()].map(({ button }) => button), meaning)));

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from kmemwidgets.records import SlabCacheInfo, SlabInfo, SlabObject, SlabPlaces
 from kmemwidgets.records.slabs import FREE, IN_USE, UNKNOWN
+from kmemwidgets.sim.slub_debug import POISON_END, POISON_FREE, POISON_INUSE, RED_ACTIVE, RED_INACTIVE
 
 from .._words import count, size
 
@@ -118,7 +119,28 @@ def slab_row(slab: SlabInfo) -> dict[str, Any]:
     }
 
 
-def object_row(opened: SlabObject) -> dict[str, Any]:
+def damaged(opened: SlabObject, cache: SlabCacheInfo) -> list[int]:
+    """Return the bytes of an object that SLUB's checks would find changed (mm/slub.c, check_object)."""
+    flags = set(map(flag_name, cache.flags))
+    used, found = opened.state == IN_USE, []
+    for name, start, end in opened.parts:
+        expected = b""
+        if name.endswith("red zone"):
+            expected = bytes([RED_ACTIVE if used else RED_INACTIVE]) * (end - start)
+        elif name == "padding" and "SLAB_POISON" in flags:
+            expected = bytes([POISON_INUSE]) * (end - start)
+        elif name == "object" and not used and _poisoned(cache, flags):
+            expected = bytes([POISON_FREE]) * (end - start - 1) + bytes([POISON_END])
+        found += [start + at for at, byte in enumerate(expected) if opened.data[start + at] != byte]
+    return found
+
+
+def _poisoned(cache: SlabCacheInfo, flags: set[str]) -> bool:
+    """Return whether free objects are poisoned: not those that a constructor filled, or that readers may still see."""
+    return "SLAB_POISON" in flags and cache.ctor is None and "SLAB_TYPESAFE_BY_RCU" not in flags
+
+
+def object_row(opened: SlabObject, cache: SlabCacheInfo) -> dict[str, Any]:
     """Return an object and its bytes for the front end."""
     return {
         "address": hex(opened.address),
@@ -127,6 +149,7 @@ def object_row(opened: SlabObject) -> dict[str, Any]:
         "data": opened.data.hex(),
         "parts": [list(part) for part in opened.parts],
         "state": opened.state,
+        "damaged": damaged(opened, cache),
         "follows": None if opened.follows is None else hex(opened.follows),
     }
 

@@ -189,3 +189,32 @@ def test_what_each_cpu_did_is_shown_where_the_kernel_counts() -> None:
     shown = dict(panel.data()["facts"])
     assert (shown["alloc_fastpath"], shown["free_frozen"]) == ("2 C0=2", "1 C1=1")
     assert "free_slab" not in shown, "what never happened is left out"
+
+
+def test_damage_is_marked_until_the_kernel_mends_it():
+    machine = Machine.boot(memory="64M", kernel="6.1", cpus=1, cmdline="slub_debug=FZPU")
+    panel = SlabPanel(machine, cache="kmalloc-64")
+
+    def marked(address):
+        panel.open_object(address)
+        opened = panel.data()["opened"]
+        return [int(opened["start"], 16) + at - address for at in opened["damaged"]]
+
+    used, freed = machine.kmalloc(64), machine.kmalloc(64)
+    machine.kfree(freed)
+    assert marked(used) == marked(freed) == []
+    machine.write_memory(used - 1, b"\x00")
+    machine.write_memory(used + 3, b"\x00")
+    machine.write_memory(used + 64, b"\x00\xcc\x01")
+    assert marked(used) == [-1, 64, 66], "its owner may write into the object itself"
+    machine.write_memory(freed + 63, b"\x6b")
+    assert marked(freed) == [63]
+    machine.kfree(used)
+    assert marked(used) == [64, 66], "6.1 mends the first zone that it finds damaged, and looks no further"
+    # Without debugging nothing is known to be wrong.
+    plain = Machine.boot(memory="64M", kernel="6.1", cpus=1)
+    panel = SlabPanel(plain, cache="kmalloc-64")
+    address = plain.kmalloc(64)
+    plain.write_memory(address, b"\x01" * 64)
+    plain.kfree(address)
+    assert marked(address) == []
