@@ -101,14 +101,15 @@ def memory_figures(spec: MachineSpec, memblock: Memblock | Bootmem) -> MemoryFig
     kb = spec.page_size >> 10
     physical = sum(span.present for span in spans)
     cma = cma_pages(spec, physical)
-    free = memblock.free_pfn_ranges()
+    top = max(entry.end_pfn for entry in ranges)
+    free = [(start, min(end, top), nid) for start, end, nid in memblock.free_pfn_ranges() if start < top]
     # What is kept for CMA is lent out later: at this moment nobody was given it.
     lent = [call.end - call.start for call in memblock.calls if (call.what, call.caller) == ("free", "cma")]
     kept = sum(lent) // spec.page_size
     given = sum(end - start for start, end, _nid in free) - kept
     high = highmem_zones(ranges)
     bounds = [(span.start_pfn, span.start_pfn + span.spanned) for span in spans if span.name in high]
-    given_high = sum(max(min(end, top) - max(start, low), 0) for start, end, _nid in free for low, top in bounds)
+    given_high = sum(max(min(end, last) - max(start, low), 0) for start, end, _nid in free for low, last in bounds)
     present_high = sum(span.present for span in spans if span.name in high)
     # Late, the kernel has taken pages for itself: how many, what it was asked at the hand-over doesn't tell.
     available: int | None = None

@@ -95,7 +95,9 @@ def test_every_recorded_log_has_its_lines(path: Path) -> None:
     assert log.early_node_ranges
     assert log.zonelists == len({row.nid for row in log.early_node_ranges})
     assert log.memory is not None
-    assert sum(row.end - row.start for row in log.early_node_ranges) // 1024 == log.memory.total
+    kib = sum(row.end - row.start for row in log.early_node_ranges) // 1024
+    # What highmem= leaves idle counts nowhere.
+    assert kib > log.memory.total if "highmem=" in capture.meta["cmdline"] else kib == log.memory.total
     assert {row.name for row in log.freeing} >= {"initrd"}
     if capture.meta["arch"] != "arm64":
         assert log.e820
