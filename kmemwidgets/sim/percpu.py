@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from .errors import KernelBug
 from .gfp import FLAGS, GFP_KERNEL
 from .rules.slub import align_up
+from .rules.words import warning
 from .slub_pages import Pages
 
 KIB = 1 << 10
@@ -239,8 +240,7 @@ class PerCpu:
         size = align_up(size, MIN_ALLOC)
         if not 0 < size <= MIN_UNIT or align > self.page_size or align & (align - 1):
             said = f"illegal size ({size}) or align ({align}) for percpu allocation"
-            where = f"WARNING: CPU: 0 PID: 0 at mm/percpu.c {self.function}"
-            raise KernelBug(f"------------[ cut here ]------------\n{said}\n{where}")
+            raise KernelBug(warning("mm/percpu.c", self.function, said))
         # Who may not wait takes what is there already.
         may_grow = gfp & GFP_KERNEL == GFP_KERNEL
         for slot in range(self._slot(size), len(self.slots)):

@@ -13,6 +13,7 @@ from .rules import pick
 from .rules.page_flags import TABLE as FLAGS_TABLE
 from .rules.page_flags import PageFlagRules
 from .rules.slub_words import TABLE, SlubWords
+from .rules.words import warning
 from .slab_cache import KmemCache, Slab
 from .slub_bytes import bytes_of, chain_of, stored_link
 
@@ -58,8 +59,8 @@ def _finish(slub: Slub, where: str) -> None:
     if not slub.rules.taints_first:
         add_taint(slub)
     if slub.rules.warns_of_damage:
-        slub.warn("------------[ cut here ]------------")
-        slub.warn(f"WARNING: CPU: 0 PID: 0 at mm/slub.c {where}")
+        for line in warning("mm/slub.c", where).splitlines():
+            slub.warn(line)
 
 
 def slab_fix(slub: Slub, cache: KmemCache, text: str) -> None:

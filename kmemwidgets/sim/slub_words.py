@@ -14,6 +14,7 @@ from .rules import pick
 from .rules.show_mem import TABLE as SHOWN
 from .rules.show_mem import ShowMemRules
 from .rules.slub_words import TABLE, SlubWords
+from .rules.words import CUT_HERE, warning
 from .slab_cache import KmemCache, Slab
 from .slub_report import lines_of, print_tracking, remaining
 
@@ -21,24 +22,17 @@ if TYPE_CHECKING:
     from .kmalloc import Kmalloc
     from .slub import Slub
 
-_CUT = "------------[ cut here ]------------"
-
 
 def words_of(slub: Slub) -> SlubWords:
     """Return the words of a kernel."""
     return pick(SlubWords, TABLE, slub.version)
 
 
-def warning(file: str, function: str, cpu: int = 0, *said: str) -> str:
-    """Write a warning, with what it says before it (kernel/panic.c __warn)."""
-    return "\n".join((_CUT, *said, f"WARNING: CPU: {cpu} PID: 0 at {file} {function}"))
-
-
 def too_large(slub: Slub, gfp: int, cpu: int) -> None:
     """Warn of a size above KMALLOC_MAX_SIZE, as the page allocator does of such an order, once a boot."""
     function = pick(ShowMemRules, SHOWN, slub.version).too_large
     if not gfp & FLAGS["__GFP_NOWARN"] and not any(f" {function}" in line for line in slub.dmesg):
-        slub.warn(warning("mm/page_alloc.c", function, cpu))
+        slub.warn(warning("mm/page_alloc.c", function, cpu=cpu))
 
 
 def wrong_cache(slub: Slub, cache: KmemCache, slab: Slab, address: int, cpu: int) -> None:
@@ -47,7 +41,7 @@ def wrong_cache(slub: Slub, cache: KmemCache, slab: Slab, address: int, cpu: int
     said = f"cache_from_obj: Wrong slab cache. {cache.name} but object is from {slab.cache.name}"
     if words.wrong_cache_once and any("cache_from_obj: Wrong slab cache." in line for line in slub.dmesg):
         return
-    slub.warn(warning(words.cache_file, "cache_from_obj", cpu, said))
+    slub.warn(warning(words.cache_file, "cache_from_obj", said, cpu=cpu))
     if words.wrong_cache_tracks:
         print_tracking(slub, slab, address)
 
@@ -55,14 +49,14 @@ def wrong_cache(slub: Slub, cache: KmemCache, slab: Slab, address: int, cpu: int
 def no_slab_page(slub: Slub, cpu: int) -> KernelBug:
     """Return the answer to kmem_cache_free of what lies in no slab (virt_to_cache)."""
     return KernelBug(
-        warning(words_of(slub).cache_file, "virt_to_cache", cpu, "virt_to_cache: Object is not a Slab page!")
+        warning(words_of(slub).cache_file, "virt_to_cache", "virt_to_cache: Object is not a Slab page!", cpu=cpu)
     )
 
 
 def freed_twice(cache: KmemCache, address: int) -> KernelBug:
     """Return the answer to an object that would link to itself, where links are hardened (set_freepointer)."""
     return KernelBug(
-        f"{_CUT}\nkernel BUG at mm/slub.c! (object == fp in set_freepointer, {cache.name} 0x{address:016x})"
+        f"{CUT_HERE}\nkernel BUG at mm/slub.c! (object == fp in set_freepointer, {cache.name} 0x{address:016x})"
     )
 
 
@@ -116,5 +110,5 @@ def objects_left(slub: Slub, cache: KmemCache) -> KernelBug:
     words = words_of(slub)
     said = slub.rules.destroy_words.format(name=cache.name)
     lines = lines_of(slub, lambda: remaining(slub, cache, words))
-    lines.append(warning("mm/slab_common.c", "kmem_cache_destroy", 0, said) if words.warns else said)
+    lines.append(warning("mm/slab_common.c", "kmem_cache_destroy", said) if words.warns else said)
     return KernelBug("\n".join(lines))

@@ -18,6 +18,7 @@ from .gfp import __GFP_NOWARN as NOWARN
 from .gfp import format_gfp, gfp_bits
 from .rules import pick
 from .rules.show_mem import TABLE, ShowMemRules
+from .rules.words import warning
 from .show_mem import show_mem
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ class FailureReports:
                 self.failed(gfp, order, cpu, nodemask)
         elif not gfp & NOWARN and not self.told_of_order:
             self.told_of_order = True
-            cut = "------------[ cut here ]------------"
-            self._keep(f"{cut}\nWARNING: CPU: {cpu} PID: {PID} at mm/page_alloc.c {function}")
+            self._keep(warning("mm/page_alloc.c", function, cpu=cpu))
 
     def failed(self, gfp: int, order: int, cpu: int, nodemask: Collection[int] | None) -> None:
         """Tell of a request for pages that failed."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .table import Rule
+from .words import CUT_HERE
 
 #: Whose words a table of frames has that belongs to no kernel yet.
 NEWEST = (6, 18)
 #: A kernel that notices nothing, or not now.
 SILENT = ""
 #: Lines that stand in more than one answer; BUG() gives a line number, which changes with every stable release.
-_CUT = "------------[ cut here ]------------\n"
+_CUT = f"{CUT_HERE}\n"
 _BAD_PAGE = "BUG: Bad page state in process {comm}  pfn:{pfn:05x}\n{dump}\npage dumped because: "
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .table import Rule
+from .words import CUT_HERE, warning
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,11 @@ class KmallocRules:
     knows_large: bool
 
 
-_CUT = "------------[ cut here ]------------"
-_WARNS = f"{_CUT}\nWARNING: CPU: {{{{cpu}}}} PID: 0 at {{}} free_large_kmalloc\nobject pointer: 0x{{{{pointer:016x}}}}"
 _DMA_MINALIGN = {"arm64": 128, "arm": 64}
+
+
+def _warns(file: str) -> str:
+    return warning(file, "free_large_kmalloc", cpu="{cpu}") + "\nobject pointer: 0x{pointer:016x}"
 
 
 def _power_of_two(size: int) -> int:
@@ -114,31 +117,32 @@ TABLE: tuple[Rule, ...] = (
         "mm/slab_common.c, create_kmalloc_caches", ("recording:6.12",),
     ),
     Rule(
-        "free_words", (5, 6), f"{_CUT}\nkernel BUG at mm/slub.c! (!PageCompound(page) in kfree, 0x{{pointer:016x}})",
+        "free_words", (5, 6),
+        f"{CUT_HERE}\nkernel BUG at mm/slub.c! (!PageCompound(page) in kfree, 0x{{pointer:016x}})",
         "Kfree of a single page stops.", "mm/slub.c, kfree", ("source",),
     ),
     Rule(
         "free_words", (5, 13),
-        f"{{dump}}\npage dumped because: VM_BUG_ON_PAGE(!PageCompound(page))\n{_CUT}\nkernel BUG at mm/slub.c!",
+        f"{{dump}}\npage dumped because: VM_BUG_ON_PAGE(!PageCompound(page))\n{CUT_HERE}\nkernel BUG at mm/slub.c!",
         "Kfree of a single page stops a kernel with CONFIG_DEBUG_VM; another frees it.",
         "mm/slub.c, free_nonslab_page", ("source",),
     ),
     Rule(
-        "free_words", (5, 17), _WARNS.format("mm/slub.c"), "Kfree of a single page warns.",
+        "free_words", (5, 17), _warns("mm/slub.c"), "Kfree of a single page warns.",
         "mm/slub.c, free_large_kmalloc", ("source",),
     ),
     Rule(
-        "free_words", (6, 1), _WARNS.format("mm/slab_common.c"), "Kfree of a single page warns.",
+        "free_words", (6, 1), _warns("mm/slab_common.c"), "Kfree of a single page warns.",
         "mm/slab_common.c, free_large_kmalloc", ("source",),
     ),
     Rule(
-        "free_words", (6, 8), _WARNS.format("mm/slub.c"), "Kfree of a single page warns.",
+        "free_words", (6, 8), _warns("mm/slub.c"), "Kfree of a single page warns.",
         "mm/slub.c, free_large_kmalloc", ("source",),
     ),
     Rule(
         "free_words", (6, 15),
-        f"{_CUT}\nWARNING: CPU: {{cpu}} PID: 0 at mm/slub.c free_large_kmalloc\n{{dump}}\n"
-        "page dumped because: Not a kmalloc allocation",
+        warning("mm/slub.c", "free_large_kmalloc", cpu="{cpu}")
+        + "\n{dump}\npage dumped because: Not a kmalloc allocation",
         "Kfree of a page that is no kmalloc's warns, and leaves the page alone.",
         "mm/slub.c, free_large_kmalloc", ("source",),
     ),

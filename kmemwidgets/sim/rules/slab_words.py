@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .table import Rule
+from .words import CUT_HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def _old(line: int) -> str:
 
 
 def _new(line: int) -> str:
-    return f"------------[ cut here ]------------\nkernel BUG at mm/slab.c:{line}!"
+    return f"{CUT_HERE}\nkernel BUG at mm/slab.c:{line}!"
 
 
 def _rule(name: str, since: tuple[int, ...], value: str, says: str, function: str) -> Rule:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .table import Rule
+from .words import CUT_HERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class VmallocWords:
     nothing_remapped: str
 
 
-_CUT = "------------[ cut here ]------------\n"
+_CUT = f"{CUT_HERE}\n"
 _BAD = "Trying to vfree() bad address ({address})"
 _NO_AREA = "Trying to vfree() nonexistent vm area ({address})"
 _NOT_MAPPED = "Trying to vunmap() nonexistent vm area ({address})"
