@@ -198,7 +198,7 @@ def _shown_as(spec: MachineSpec, ranges: Sequence[ZoneRange], thp: bool) -> Show
 
 def _preempt_model(spec: MachineSpec) -> str:
     """Return how the kernel preempts, as it writes it (kernel/sched/core.c preempt_model_str)."""
-    if spec.option("CONFIG_PREEMPT_DYNAMIC") == "y":
+    if (spec.option("CONFIG_PREEMPT_DYNAMIC") or ("y" if spec.arch.startswith("x86") else "n")) == "y":
         usual = "full" if spec.option("CONFIG_PREEMPT") == "y" else "voluntary"
         chosen = parameter(spec.cmdline, "preempt") or ("lazy" if spec.option("CONFIG_PREEMPT_LAZY") == "y" else usual)
         return f"PREEMPT({chosen})"

@@ -94,7 +94,8 @@ _NODE_5_6: Names = (
 _NODE_5_8 = _after(_without(_NODE_5_6, "unstable"), "writeback_tmp", "kernel_stack")
 _NODE_5_11 = _after(_NODE_5_8, "kernel_stack", "pagetables")
 _NODE_6_1 = _after(_NODE_5_11, "pagetables", "sec_pagetables")
-_NODE_6_18 = (*_without(_NODE_6_1, "writeback_tmp"), "Balloon")
+_NODE_6_16 = (*_NODE_6_1, "Balloon")
+_NODE_6_18 = _without(_NODE_6_16, "writeback_tmp")
 
 _ZONE_5_6: Names = (
     "free", "min", "low", "high", "reserved_highatomic", "active_anon", "inactive_anon", "active_file",
@@ -104,7 +105,8 @@ _ZONE_5_6: Names = (
 _ZONE_5_8 = _without(_ZONE_5_6, "kernel_stack")
 _ZONE_5_11 = _without(_ZONE_5_8, "pagetables")
 _ZONE_5_16 = _after(_ZONE_5_11, "free", "boost")
-_ZONE_6_18 = _after(_after(_ZONE_5_16, "reserved_highatomic", "free_highatomic"), "writepending", "zspages")
+_ZONE_6_16 = _after(_ZONE_5_16, "reserved_highatomic", "free_highatomic")
+_ZONE_6_18 = _after(_ZONE_6_16, "writepending", "zspages")
 
 _SLOWPATH = "mm/page_alloc.c __alloc_pages_slowpath"
 _WARN = "mm/page_alloc.c warn_alloc"
@@ -127,7 +129,7 @@ TABLE: tuple[Rule, ...] = (
          "The stack's head names the task and the kernel.", _STACK, _SEEN),
     Rule("task_line", (6, 12), "CPU: {cpu} UID: 0 PID: {pid} Comm: {comm} {tainted} {release} #1",
          "The user's number comes in.", _STACK, _READ),
-    Rule("task_line", (6, 16), "CPU: {cpu} UID: 0 PID: {pid} Comm: {comm} {tainted} {release} #1 {preempt} ",
+    Rule("task_line", (6, 15), "CPU: {cpu} UID: 0 PID: {pid} Comm: {comm} {tainted} {release} #1 {preempt} ",
          "How the kernel preempts is told, and a blank before a build ID that few kernels have.", _STACK, _READ),
     Rule("task_tags", (2, 4), False, "A task's stack has no tags.", "arch/x86/kernel/dumpstack_64.c stack_type_name",
          _READ),
@@ -162,14 +164,16 @@ TABLE: tuple[Rule, ...] = (
     Rule("node", (5, 8), _NODE_5_8, "Kernel stacks are counted by node.", _SHOW, _READ),
     Rule("node", (5, 11), _NODE_5_11, "Page tables are counted by node.", _SHOW, _READ),
     Rule("node", (6, 1), _NODE_6_1, "Page tables of guests are counted.", _SHOW, _SEEN),
-    Rule("node", (6, 18), _NODE_6_18, "FUSE writes back without copies; what a balloon holds is told.", _SHOW, _READ),
+    Rule("node", (6, 16), _NODE_6_16, "What a balloon holds is told.", _SHOW, _READ),
+    Rule("node", (6, 18), _NODE_6_18, "FUSE writes back without copies.", _SHOW, _READ),
     Rule("thp_label", (2, 4), ": ", "A blank stands before figures of huge pages.", _SHOW, _SEEN),
     Rule("thp_label", (6, 6), ":", "They are written as the others are.", _SHOW, _READ),
     Rule("zone", (2, 4), _ZONE_5_6, "Marks, lists, and what the zone has.", _SHOW, _READ),
     Rule("zone", (5, 8), _ZONE_5_8, "Kernel stacks are counted by node.", _SHOW, _READ),
     Rule("zone", (5, 11), _ZONE_5_11, "Page tables are counted by node.", _SHOW, _READ),
     Rule("zone", (5, 16), _ZONE_5_16, "How much the marks are raised is told.", _SHOW, _SEEN),
-    Rule("zone", (6, 18), _ZONE_6_18, "Free pages of high-atomic blocks and pages of zsmalloc are told.", _SHOW, _READ),
+    Rule("zone", (6, 16), _ZONE_6_16, "Free pages of high-atomic blocks are told.", _SHOW, _READ),
+    Rule("zone", (6, 18), _ZONE_6_18, "Pages of zsmalloc are told.", _SHOW, _READ),
     Rule("up_to_highest", (2, 4), False, "All zones are shown.", _SHOW, _READ),
     Rule("up_to_highest", (6, 1), True, "Zones above the highest that the request may use say nothing about it.", _SHOW,
          _READ),

@@ -46,7 +46,7 @@ def test_24_says_nothing_and_2611_one_line() -> None:
         ("6.1", "GFP_KERNEL|__GFP_COMP|__GFP_ZERO", "CPU: 0 PID: 0 Comm: kmem Not tainted 6.1.192 #1"),
         ("6.12", "GFP_KERNEL|__GFP_COMP|__GFP_ZERO", "CPU: 0 UID: 0 PID: 0 Comm: kmem Not tainted 6.12.117 #1"),
         ("6.18", "GFP_KERNEL|__GFP_ZERO|__GFP_COMP",
-         "CPU: 0 UID: 0 PID: 0 Comm: kmem Not tainted 6.18.35 #1 VOLUNTARY "),
+         "CPU: 0 UID: 0 PID: 0 Comm: kmem Not tainted 6.18.35 #1 PREEMPT(voluntary) "),
     ],
 )  # fmt: skip
 def test_head_and_task(kernel: str, names: str, task: str) -> None:
@@ -55,6 +55,7 @@ def test_head_and_task(kernel: str, names: str, task: str) -> None:
     head = f"kmem: page allocation failure: order:9, mode:0x40dc0({names}), nodemask=(null),cpuset=/,mems_allowed=0"
     assert lines[:3] == [head, task, "Call Trace:"]
     assert (" <TASK>" in lines) == (kernel != "5.6")
+    assert report("6.18", arch="arm64", memory="128M")[1].endswith(" #1 VOLUNTARY ")
     assert report("6.18", config={"CONFIG_PREEMPT_DYNAMIC": "y", "CONFIG_PREEMPT_LAZY": "y"})[1].endswith(
         "PREEMPT(lazy) "
     )
@@ -105,6 +106,10 @@ NODE = {
     "5.15": SPACED + "writeback_tmp:0kB kernel_stack:0kB pagetables:0kB all_unreclaimable? no",
     "6.1": SPACED + "writeback_tmp:0kB kernel_stack:0kB pagetables:0kB sec_pagetables:0kB all_unreclaimable? no",
     "6.12": JOINED + "writeback_tmp:0kB kernel_stack:0kB pagetables:0kB sec_pagetables:0kB all_unreclaimable? no",
+    "6.16": (
+        JOINED + "writeback_tmp:0kB kernel_stack:0kB pagetables:0kB sec_pagetables:0kB all_unreclaimable? no "
+        "Balloon:0kB"
+    ),
     "6.18": JOINED + "kernel_stack:0kB pagetables:0kB sec_pagetables:0kB all_unreclaimable? no Balloon:0kB",
 }
 
@@ -126,6 +131,7 @@ ZONE = {
     "5.15": f"free min low high reserved_highatomic {PAGES} {HAS} {PCP}",
     "6.1": f"free boost min low high reserved_highatomic {PAGES} {HAS} {PCP}",
     "6.12": f"free boost min low high reserved_highatomic {PAGES} {HAS} {PCP}",
+    "6.16": f"free boost min low high reserved_highatomic free_highatomic {PAGES} {HAS} {PCP}",
     "6.18": f"free boost min low high reserved_highatomic free_highatomic {PAGES} zspages {HAS} {PCP}",
 }
 
