@@ -23,7 +23,7 @@ from kmemwidgets.sim.rules.kmalloc import TABLE as KMALLOC_TABLE
 from kmemwidgets.sim.rules.kmalloc import KmallocRules
 from kmemwidgets.sim.rules.slub import TABLE, SlubRules
 from kmemwidgets.sim.slab_cache import CPU_SLAB, KmemCache, Slab
-from kmemwidgets.sim.slab_common import kmalloc_caches, kmalloc_kind, kmalloc_kinds
+from kmemwidgets.sim.slab_common import bucket_of, kmalloc_caches, kmalloc_kind, kmalloc_kinds
 from kmemwidgets.sim.slub import Slub
 from kmemwidgets.sim.slub_layout import CacheGeometry, ObjectLayout
 from kmemwidgets.sim.slub_options import parse_options, tunables
@@ -163,15 +163,15 @@ class ObjectReplay:
             page_offset=direct_map_base(spec), hardened=False, shuffled=False,
         )  # fmt: skip
         self.options = parse_options(self.rules, spec)
-        kmalloc = pick(KmallocRules, KMALLOC_TABLE, spec.kernel)
-        self.kinds = kmalloc_kinds(kmalloc, spec)
+        self.kmalloc = pick(KmallocRules, KMALLOC_TABLE, spec.kernel)
+        self.kinds = kmalloc_kinds(self.kmalloc, spec)
         self.described = {cache.name: cache for cache in caches}
         self.by_size: dict[int, list[str]] = defaultdict(list)
         for cache in caches:
             if cache.slab_size is not None:
                 self.by_size[cache.slab_size].append(cache.name)
         self.kmalloc_names: dict[tuple[str, int], str] = {}
-        for entry in kmalloc_caches(kmalloc, spec):
+        for entry in kmalloc_caches(self.kmalloc, spec):
             described = self.described.get(entry.name)
             if described is not None and described.slab_size is not None:
                 self.kmalloc_names[entry.kind, described.slab_size] = entry.name
@@ -196,7 +196,7 @@ class ObjectReplay:
             if name in _ALLOC:
                 self._alloc(number, self._cache_of_site(sites, values[0], values[3]), values[1], cpu)
             elif name in _KMALLOC:
-                cache = self._kmalloc_cache(values[3], values[4])
+                cache = self._kmalloc_cache(values[0], values[3], values[4])
                 if cache is not None:
                     self._alloc(number, cache, values[1], cpu)
             elif name == "kmem_cache_free":
@@ -237,9 +237,10 @@ class ObjectReplay:
             self.unattributed += 1
         return cache
 
-    def _kmalloc_cache(self, bytes_alloc: int, gfp: str) -> KmemCache | None:
+    def _kmalloc_cache(self, site: str, bytes_alloc: int, gfp: str) -> KmemCache | None:
         """Return the cache behind a kmalloc; None for one that took pages."""
-        name = self.kmalloc_names.get((kmalloc_kind(self.kinds, gfp.split("|")), bytes_alloc))
+        own = self.kmalloc_names.get((bucket_of(self.kmalloc, site, gfp), bytes_alloc))
+        name = own or self.kmalloc_names.get((kmalloc_kind(self.kinds, gfp.split("|")), bytes_alloc))
         return self.cache(name) if name is not None else None
 
     def cache(self, name: str | None) -> KmemCache | None:

@@ -190,6 +190,19 @@ def kmalloc_kind(kinds: Sequence[str], gfp: Iterable[str]) -> str:
     return "normal"
 
 
+def bucket_of(rules: KmallocRules, call_site: str, gfp: str) -> str:
+    """Return the caller whose own caches serve a recorded request, empty where there are none for it.
+
+    Only the event's call site and flags tell: of memdup_user its caller is recorded, but nobody else asks with its
+    flags (mm/util.c, memdup_user and vmemdup_user; ipc/msgutil.c, alloc_msg).
+    """
+    function = call_site.partition("+")[0]
+    if "msg_msg" in rules.buckets and function in ("alloc_msg", "load_msg") and gfp == "GFP_KERNEL":
+        return "msg_msg"
+    copies = function == "vmemdup_user" or set(gfp.split("|")) == {"GFP_USER", "__GFP_NOWARN"}
+    return "memdup_user" if "memdup_user" in rules.buckets and copies else ""
+
+
 def kmalloc_size(size: int, sizes: Sequence[int], page_size: int = 4096) -> int:
     """Return the bytes that a request gets: a cache's size, or pages (mm/slab_common.c, kmalloc_size_roundup).
 

@@ -9,6 +9,10 @@ import pytest
 from kmemwidgets.records import BadInput, MachineSpec, VmallocArea
 from kmemwidgets.replay.objects import call_site_caches, direct_map_base, replay_objects
 from kmemwidgets.replay.vmalloc import AreaEvent, Reading, read_events, read_series, replay_vmalloc
+from kmemwidgets.sim.rules import pick
+from kmemwidgets.sim.rules.kmalloc import TABLE as KMALLOC_TABLE
+from kmemwidgets.sim.rules.kmalloc import KmallocRules
+from kmemwidgets.sim.slab_common import bucket_of
 from kmemwidgets.tracefs import Row
 
 BASE = 0xFFFF888000000000
@@ -105,6 +109,25 @@ def test_kmalloc_and_kfree() -> None:
     request = event("kmalloc", "f", BASE, 50, 64, "GFP_KERNEL", -1)
     assert run(request, event("kfree", "g", BASE), request) == (1, 1, 0)
     assert run(event("kfree", "g", BASE), event("mm_page_free", 0, 31)) == (0, 0, 0)
+
+
+def test_callers_with_caches_of_their_own_are_told_by_site_and_flags() -> None:
+    spec = MachineSpec(kernel=(6, 12, 117), config=(("CONFIG_SLAB_BUCKETS", "y"),))
+    table = SLABINFO + "memdup_user-64 0 0 64 64 1 : tunables 0 0 0 : slabdata 0 0 0\n"
+
+    def asks(address: int, gfp: str, site: str = "strndup_user+0x47/0x60") -> Row:
+        return event("kmalloc", site, BASE + address, 50, 64, gfp, -1)
+
+    user, kernel = "GFP_USER|__GFP_NOWARN", "GFP_KERNEL"
+    rows = [asks(0, user), asks(0x2000, kernel), event("kfree", "f", BASE), event("kfree", "f", BASE + 0x2000)]
+    again = [asks(0, user), asks(0x2000, kernel)]
+    result = replay_objects(spec, [*rows, *again], table)
+    assert dict(result.by_cache) == {"memdup_user-64": (1, 1), "kmalloc-64": (1, 1)}
+    rules = pick(KmallocRules, KMALLOC_TABLE, (6, 12))
+    assert bucket_of(rules, "load_msg+0x1/0x2", kernel) == "msg_msg"
+    assert bucket_of(rules, "load_msg+0x1/0x2", "GFP_KERNEL_ACCOUNT") == "", "a message's further parts"
+    assert bucket_of(rules, "vmemdup_user+0x1/0x2", "GFP_USER") == "memdup_user"
+    assert bucket_of(pick(KmallocRules, KMALLOC_TABLE, (6, 1)), "f", user) == ""
 
 
 @pytest.mark.parametrize(
