@@ -18,6 +18,7 @@ const LABEL_GAP = 19;
 const GLIDE_MS = 260;
 const DRAG_PX = 4;
 const OVERVIEW_PX = 34;
+const TINY_PX = 230; // a column with hardly room for names
 const NARROW_PX = 330; // a column without room for sizes
 const RULED_PX = 440; // one with room for the addresses of its ruler
 const ADDRESS_PX = 300; // labels with room for the first address
@@ -263,7 +264,7 @@ function openView({ model, el, signal, wire, focus }) {
     const narrow = wide < NARROW_PX;
     const ruled = wide >= RULED_PX;
     const strip = narrow
-      ? { x: 58, width: 34 }
+      ? wide < TINY_PX ? { x: 44, width: 18 } : { x: 58, width: 34 }
       : { x: ruled ? 58 + digits() * DIGIT_PX : 84, width: Math.min(150, Math.max(60, wide * 0.2)) };
     const box = element("div", { class: "kmem-address-column", role: "group", "aria-label": space.name, style: `width:${wide}px` });
     const picture = svgElement("svg", { width: wide, height, "aria-hidden": "true" });
@@ -341,10 +342,11 @@ function openView({ model, el, signal, wire, focus }) {
     const places = spread(kept.map((i) => wants[i]), LABEL_GAP, height) ?? [];
     const x = strip.x + strip.width;
     const addressed = wide - x - 40 > ADDRESS_PX;
+    const lead = wide < TINY_PX ? 8 : 24;
     const out = kept.map((i, n) => {
       const region = regions[i];
       picture.append(svgElement("path", {
-        class: "kmem-address-lead", d: `M${x} ${wants[i]} L${x + 10} ${wants[i]} L${x + 24} ${places[n]} h6`,
+        class: "kmem-address-lead", d: `M${x} ${wants[i]} L${x + lead / 3} ${wants[i]} L${x + lead} ${places[n]} h${lead / 4}`,
       }));
       const label = element(
         "div",
@@ -352,7 +354,7 @@ function openView({ model, el, signal, wire, focus }) {
           class: `kmem-address-label${region.group === "hole" ? " kmem-address-faint" : ""}${addressed ? " kmem-address-wide" : ""}`,
           role: "option", id: `${shell.root.getAttribute("aria-labelledby")}-${index}-${region.start.toString(16)}`,
           "aria-selected": String(holds(region, index)),
-          style: `left:${x + 34}px;top:${places[n] - LABEL_GAP / 2}px;max-width:${Math.max(40, wide - x - 40)}px`,
+          style: `left:${x + lead + 10}px;top:${places[n] - LABEL_GAP / 2}px;max-width:${Math.max(40, wide - x - lead - 12)}px`,
         },
         element("i", { class: `kmem-address-swatch kmem-address-${region.group}` }),
         addressed ? element("code", { text: region.start.toString(16).padStart(digits(), "0") }) : null,

@@ -135,8 +135,8 @@ function openView({ model, el, signal, wire, focus }) {
           element("code", { style: `left:${100 * part}%`, text: hex(start) })))));
     const words = pieces[picked] ? followed(pieces[picked], state[picked], inFirmware(pieces[picked])) : text("boottimeline.follow");
     piece.textContent = words;
-    fill(totals, ...Object.entries(figures).flatMap(([name, value]) => [
-      element("dt", { text: named(`boottimeline.bar.${name}`) }), element("dd", { text: sizeWords(value) })]));
+    fill(totals, ...Object.entries(figures).map(([name, value]) => element("div", {},
+      element("dt", { text: named(`boottimeline.bar.${name}`) }), element("dd", { text: sizeWords(value) }))));
     // Who asked is a column only where somebody did: what is handed over nobody asked for.
     const columns = ["what", "range", "size", ...(step?.calls.some(({ caller }) => caller) ? ["caller"] : [])];
     const lines = (step?.calls ?? []).map((call) => element("tr", {},
