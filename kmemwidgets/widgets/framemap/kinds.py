@@ -81,11 +81,14 @@ _FAMILIES: Mapping[str, tuple[tuple[str, str], tuple[str, str]]] = MappingProxyT
         "alloc_pages": (("#0072b2", "#3f9fe6"), ("#0072b2", "#3f9fe6")),
         "on a per-CPU list": (("#b9d4e6", "#33505f"), ("#b9d4e6", "#33505f")),
         "before the trace": (("#cdc3b3", "#5f574a"), ("#cdc3b3", "#5f574a")),
+        "before the first command": (("#cdc3b3", "#5f574a"), ("#cdc3b3", "#5f574a")),
         "kmalloc, whole pages": (("#d55e00", "#f07f2e"), ("#d55e00", "#f07f2e")),
         "vmalloc": (("#6a4fc0", "#a993f5"), ("#6a4fc0", "#a993f5")),
         "page table": (("#b5408c", "#e68cc4"), ("#b5408c", "#e68cc4")),
     }
 )
+#: Doublings of age that are told apart: nobody looks for differences among the oldest.
+_OLDEST = 14
 #: Members of a family that are told apart.
 _SHADES = 6
 
@@ -155,14 +158,15 @@ def kinds_of(table: FrameTable) -> tuple[tuple[Kind, ...], bytes]:
         if table.kind in ("owner", "age") and label in _NAMED:
             kinds.append(_NAMED[label])
             continue
-        if value < 0 or label == "unknown":
+        if value < 0 and label in _FAMILIES:
+            light, dark = _FAMILIES[label][0]
+        elif value < 0 or label == "unknown":
             light, dark = _CALM
             label = _UNKNOWN.get(table.kind, label) if not table.labels else label
         elif table.kind == "order":
             light, dark = _ORDERS[min(value, len(_ORDERS) - 1)]
         elif table.kind == "age":
-            # Nobody looks for differences among the oldest.
-            light, dark = _ORDERS[min(value.bit_length(), len(_ORDERS) - 1)]
+            light, dark = _age_colors(value)
         elif table.kind == "owner":
             light, dark = _owner_colors(label, shades)
         else:
@@ -173,6 +177,14 @@ def kinds_of(table: FrameTable) -> tuple[tuple[Kind, ...], bytes]:
         return tuple(kinds), bytes(range(len(kinds)))
     ranked = sorted(range(len(kinds)), key=lambda code: table.palette[code])
     return tuple(kinds[code] for code in ranked), bytes(ranked.index(code) for code in range(len(kinds)))
+
+
+def _age_colors(age: int) -> tuple[str, str]:
+    """Return the colours of an age: from red to pale blue, a step for each doubling."""
+    place = min(age.bit_length(), _OLDEST) * (len(_ORDERS) - 1) / _OLDEST
+    first = min(int(place), len(_ORDERS) - 2)
+    (light, dark), (pale, dim) = _ORDERS[first : first + 2]
+    return _mix(light, pale, place - first), _mix(dark, dim, place - first)
 
 
 def _owner_colors(label: str, shades: dict[str, int]) -> tuple[str, str]:

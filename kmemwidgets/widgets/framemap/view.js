@@ -155,6 +155,8 @@ function build(view, map) {
   fill(parts.colorBy, ...map.tables.map(option));
   parts.colorBy.value = model.get("color_by");
   parts.colorBy.hidden = map.tables.length < 2;
+  // By another table a frame is called something else.
+  if (at.cursor !== null) view.tell();
 }
 
 /** Follow the focus: show what another widget chose. */
