@@ -14,7 +14,7 @@ from .rules.page_flags import TABLE as FLAGS_TABLE
 from .rules.page_flags import PageFlagRules
 from .rules.slub_words import TABLE, SlubWords
 from .rules.words import warning
-from .slab_cache import KmemCache, Slab
+from .slab_cache import NODE_PARTIAL, KmemCache, Slab
 from .slub_bytes import bytes_of, chain_of, stored_link
 
 if TYPE_CHECKING:
@@ -159,17 +159,20 @@ def _print_slab(slub: Slub, slab: Slab, held: list[int] | None = None) -> None:
     used = slab.inuse if held is None else len(held)
     free = [*slab.freelist, *chain_of(slab)]
     head = free[-1] if free else 0
+    listed = held is not None or slab.place == NODE_PARTIAL
     page = slub.vmemmap + slab.pfn * slub.page_bytes if slub.vmemmap else slab.base
     slub.warn(
         f"{slub.rules.report_prefix}Slab 0x{page:016x} objects={slab.objects} used={used}"
-        f" fp=0x{head:016x} flags={_page_flags(slub, slab)}"
+        f" fp=0x{head:016x} flags={_page_flags(slub, slab, listed=listed)}"
     )
 
 
-def _page_flags(slub: Slub, slab: Slab) -> str:
+def _page_flags(slub: Slub, slab: Slab, *, listed: bool) -> str:
     """Write a slab's page flags, with what stands above them: node, zone and last cpu."""
     known = pick(PageFlagRules, FLAGS_TABLE, slub.version).names
-    have = [name for name in ("slab", "head") if name in known and (name == "slab" or slab.order)]
+    marked = listed and pick(SlubWords, TABLE, slub.version).marks_partial
+    having = {"workingset": marked, "slab": True, "head": slab.order > 0}
+    have = [name for name, has in having.items() if has and name in known]
     memmap = getattr(slub.page_alloc, "memmap", None)
     zone_of = getattr(slub.page_alloc, "zone_of", None)
     layout = memmap.bugs.layout if memmap is not None else FlagsLayout(zone=0)

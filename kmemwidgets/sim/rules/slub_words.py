@@ -29,6 +29,8 @@ class SlubWords:
         Whether the objects are told before the slab.
     stack_line : str
         What a line of an object's stack begins with.
+    marks_partial : bool
+        Whether a slab on a node's partial list is marked as such, by the flag workingset.
     warns : bool
         Whether a cache with objects left is a warning, or a line with a stack.
     """
@@ -41,6 +43,7 @@ class SlubWords:
     remaining: str
     remaining_first: bool
     stack_line: str
+    marks_partial: bool
     warns: bool
 
 
@@ -70,6 +73,9 @@ TABLE: tuple[Rule, ...] = (
     Rule("stack_line", (5, 6), "\t", "Frames are kept with the object.", "mm/slub.c print_track", _READ),
     Rule("stack_line", (5, 19), " ", "Frames are kept in the depot of stacks.", "lib/stackdepot.c stack_depot_print",
          _READ),
+    Rule("marks_partial", (5, 6), False, "A partial slab is known by its list.", "mm/slub.c add_partial", _READ),
+    Rule("marks_partial", (6, 8), True, "A slab on a node's list has the flag workingset (SL_partial).",
+         "mm/slub.c slab_set_node_partial", _READ),
     Rule("warns", (5, 6), False, "A line and a stack.", "mm/slab_common.c kmem_cache_destroy", _READ),
     Rule("warns", (5, 16), True, "A warning.", "mm/slab_common.c kmem_cache_destroy", _READ),
 )  # fmt: skip
