@@ -31,7 +31,8 @@ function openView({ model, el, signal, wire, focus }) {
     previous_cache: () => stepCache(-1),
     find: () => search.focus(),
     allocate: () => ask(model, "allocate"),
-    free: () => chosen !== null && ask(model, "free", { address: `0x${chosen.toString(16)}` }),
+    // With nothing chosen Python says what to do first.
+    free: () => ask(model, "free", chosen === null ? {} : { address: `0x${chosen.toString(16)}` }),
   };
   const shell = openShell({ model, el, signal, handlers });
   for (const [gesture, label] of [["allocate", "kmem_cache_alloc"], ["free", "kmem_cache_free"]]) {

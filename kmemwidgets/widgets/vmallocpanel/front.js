@@ -26,7 +26,8 @@ function openView({ model, el, signal, wire, focus }) {
     find: () => search.focus(),
     clear: () => find(""),
     allocate: () => ask(model, "allocate", { pages: Number(pages.value) }),
-    free: () => chosen >= 0 && ask(model, "free", { address: data.places[chosen].start }),
+    // With nothing chosen Python says what to do first.
+    free: () => ask(model, "free", chosen < 0 ? {} : { address: data.places[chosen].start }),
   };
   const shell = openShell({ model, el, signal, handlers });
   const off = (name) => shell.about.gestures.find((each) => each.name === name).off;
