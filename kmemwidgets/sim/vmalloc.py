@@ -12,12 +12,11 @@ from .errors import KernelBug
 from .gfp import FLAGS, GFP_KERNEL
 from .page_tables import PageTables
 from .rules import pick
-from .rules.vmalloc import MAX_POOL_PAGES, ZONE_PAGES, VmallocRules
+from .rules.vmalloc import VmallocRules
 from .rules.vmalloc_words import TABLE as WORDS
 from .rules.vmalloc_words import VmallocWords
-from .vmap_area import VmallocPages, VmapArea, VmapNode
-from .vmap_objects import VmapObjects
-from .vmap_space import FreeSpace
+from .vmap_addresses import VmapAddresses
+from .vmap_area import VmallocPages, VmapArea
 
 #: Order of a huge mapping where no page tables are filled (PMD_ORDER with 4 KiB pages).
 PMD_ORDER = 9
@@ -26,12 +25,11 @@ CACHED_STACKS = 2
 _HIGHMEM = FLAGS["__GFP_HIGHMEM"]
 _ZONES = FLAGS["__GFP_DMA"] | FLAGS["__GFP_DMA32"]
 _NOWARN = FLAGS["__GFP_NOWARN"]
-_TOP = (1 << 64) - 1
 #: Whose words an area's space has that belongs to no kernel yet.
 NEWEST = (6, 18)
 
 
-class Vmalloc:
+class Vmalloc(VmapAddresses):
     """The vmalloc of one machine.
 
     Parameters
@@ -62,12 +60,8 @@ class Vmalloc:
 
     Attributes
     ----------
-    objects : VmapObjects or None
-        What areas take from the slab allocator. None: nothing, as where there is none.
     busy : dict of int to VmapArea
         By start.
-    lazy_pages : int
-        Pages of lazily freed areas (vmap_lazy_nr).
     stacks : list of list of int
         Kernel stacks that each cpu keeps for the next fork; 0 for an empty slot.
     dmesg : list of str
@@ -92,140 +86,18 @@ class Vmalloc:
         numa: bool = True,
         words: VmallocWords | None = None,
     ) -> None:
-        self.rules = rules
+        super().__init__(rules, start, end, cpus=cpus, page_size=page_size, word=word)
         self.words = words or pick(VmallocWords, WORDS, NEWEST)
-        self.start, self.end = start, end
         self.page_alloc = page_alloc
-        self.cpus = cpus
-        self.page_size = page_size
-        self.word = word
         self.total_pages = total_pages
         self.page_offset = page_offset
         self.page_tables = page_tables
         self.ioremap_max_order = ioremap_max_order
         self.huge_ioremap = huge_ioremap
         self.numa = numa
-        self.free = FreeSpace(1, _TOP)
         self.busy: dict[int, VmapArea] = {}
-        self.objects: VmapObjects | None = None
-        self.nodes = [VmapNode() for _ in range(rules.vmap_nodes(cpus, word))]
-        self.lazy_pages = 0
         self.stacks: list[list[int]] = [[0] * CACHED_STACKS for _ in range(cpus)]
         self.dmesg: list[str] = []
-
-    # --- addresses ------------------------------------------------------------------------------
-
-    def alloc_vmap_area(
-        self,
-        size: int,
-        align: int = 1,
-        vstart: int | None = None,
-        vend: int | None = None,
-        cpu: int = 0,
-        gfp: int = GFP_KERNEL,
-    ) -> tuple[int, int]:
-        """Reserve addresses (alloc_vmap_area).
-
-        Parameters
-        ----------
-        size, align : int
-            Bytes; the guard page is part of `size`.
-        vstart, vend : int, optional
-            Bounds; vmalloc's own if not given.
-        cpu, gfp : int
-
-        Returns
-        -------
-        tuple of int
-            Start, -1 where no hole fits; and the vmap node that the area goes back to, -1 for none.
-        """
-        low = self.start if vstart is None else vstart
-        high = self.end if vend is None else vend
-        node = -1
-        if len(self.nodes) > 1 and low == self.start and high >= self.end - 1:
-            node = cpu % len(self.nodes)
-            pooled = self._from_pool(self.nodes[node], size, align)
-            if pooled >= 0:
-                return pooled, node
-        area = self.objects.new_area(gfp, cpu) if self.objects else -1
-        if not area:
-            return -1, node
-        address = self._search(size, align, low, high, cpu, gfp)
-        if address < 0:
-            self.purge()
-            address = self._search(size, align, low, high, cpu, gfp)
-        if self.objects and address >= 0:
-            self.objects.enter(address, area)
-        elif self.objects:
-            self.objects.free_area(area, cpu)
-        return address, node
-
-    def _search(self, size: int, align: int, low: int, high: int, cpu: int, gfp: int) -> int:
-        """Find a hole, and cut the area out of it; -1 where there is none, or no memory for what is left of it."""
-        if self.objects:
-            self.objects.preload(gfp, cpu)
-        length = self.rules.search_length(size, align, self.page_size)
-        address = self.free.find(size, align, low, high, length)
-        return address if address >= 0 and self.claim(address, address + size, cpu) else -1
-
-    def claim(self, start: int, end: int, cpu: int = 0) -> bool:
-        """Cut addresses out of the free range that holds them; False where there is no memory for what is left."""
-        hole = self.free.take(start, end)
-        if self.objects and not self.objects.clip(hole, start, end, cpu):
-            self.free.give(start, end)
-            return False
-        return True
-
-    def _from_pool(self, node: VmapNode, size: int, align: int) -> int:
-        """Take a ready area of just this size; one that is aligned otherwise goes to the end (node_pool_del_va)."""
-        pool = node.pools.get(size // self.page_size, [])
-        if not pool:
-            return -1
-        start, _end = pool.pop(0)
-        if start % align == 0:
-            return start
-        pool.append((start, start + size))
-        return -1
-
-    def free_vmap_area(self, start: int, end: int, node: int = -1) -> None:
-        """Give addresses back: lazily, where the kernel is lazy (free_vmap_area_noflush)."""
-        limit = self.rules.lazy_max_pages(self.cpus, self.page_size)
-        if not limit:
-            self._give(start, end)
-            return
-        owner = self.nodes[node] if node >= 0 else self.nodes[self._node_of(start)]
-        owner.freed.append((start, end, node >= 0))
-        self.lazy_pages += (end - start) // self.page_size
-        if self.lazy_pages > limit:
-            self.purge()
-
-    def _node_of(self, address: int) -> int:
-        return address // (ZONE_PAGES * self.page_size) % len(self.nodes)
-
-    def purge(self) -> None:
-        """Make all lazily freed areas free, after one flush of the TLBs (__purge_vmap_area_lazy)."""
-        for node in self.nodes:
-            freed, node.freed = node.freed, []
-            self._decay(node)
-            for start, end, pooled in freed:
-                pages = (end - start) // self.page_size
-                if pooled and pages <= MAX_POOL_PAGES:
-                    node.pools.setdefault(pages, []).append((start, end))
-                else:
-                    self._give(start, end)
-        self.lazy_pages = 0
-
-    def _give(self, start: int, end: int) -> None:
-        before, after = self.free.give(start, end)
-        if self.objects:
-            self.objects.merge(start, end, before=before, after=after)
-
-    def _decay(self, node: VmapNode) -> None:
-        """Let a quarter of each pool go (decay_va_pool_node)."""
-        for pool in node.pools.values():
-            for _ in range(len(pool) // 4):
-                start, end = pool.pop(0)
-                self._give(start, end)
 
     # --- areas ----------------------------------------------------------------------------------
 
