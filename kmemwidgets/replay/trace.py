@@ -94,10 +94,20 @@ class TraceAnswer:
             lines += _page_lines(pages)
         for key, value in self.extras.items():
             if isinstance(value, dict):
-                figures = ", ".join(f"{name} {number}" for name, number in value.items() if isinstance(number, int))
-                lines.append(f"  {key:<12} {figures}")
+                lines.append(f"  {key:<12} {', '.join(_figures(value))}")
         lines += [f"  note: {note}" for note in self.notes + (pages.notes if pages else [])]
         return "\n".join(lines)
+
+
+def _figures(answer: Mapping[str, Any]) -> list[str]:
+    """Write what an answer says besides pages: numbers, numbers of a part of it, and names."""
+    found = [f"{name} {number}" for name, number in answer.items() if isinstance(number, int)]
+    for name, part in answer.items():
+        if isinstance(part, dict):
+            found.append(f"{name} ({', '.join(_figures(part))})")
+        elif isinstance(part, list) and part and all(isinstance(each, str) for each in part):
+            found.append(f"{name}: {' '.join(part)}")
+    return found
 
 
 def _page_lines(pages: PageResult) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 
 from kmemwidgets.records import BadInput, MachineSpec, VmallocArea
 from kmemwidgets.replay.objects import call_site_caches, direct_map_base, replay_objects
+from kmemwidgets.replay.trace import TraceAnswer
 from kmemwidgets.replay.vmalloc import AreaEvent, Reading, read_events, read_series, replay_vmalloc
 from kmemwidgets.sim.rules import pick
 from kmemwidgets.sim.rules.kmalloc import TABLE as KMALLOC_TABLE
@@ -300,6 +301,14 @@ def test_a_cache_whose_requests_are_not_all_there_is_told() -> None:
     answer = result.as_json()
     assert (answer["determined"], answer["exact"], answer["incomplete"]) == (2, 1, ["things"])
     assert answer["complete"] == {"determined": 1, "exact": 1}
+
+
+def test_the_answer_says_which_caches_are_not_complete() -> None:
+    part = {"determined": 1, "exact": 1}
+    answer = TraceAnswer("t_x", "6.12", 1, extras={"objects": {"exact": 2, "complete": part, "incomplete": ["things"]}})
+    assert answer.as_text().splitlines()[-1] == (
+        "  objects      exact 2, complete (determined 1, exact 1), incomplete: things"
+    )
 
 
 def test_of_an_incomplete_cache_what_lay_above_is_gone() -> None:
