@@ -285,8 +285,12 @@ class Machine(FastPath, AddressVerbs, PageVerbs, ObjectVerbs, AreaVerbs):
             self._ages.begin(self.now + 1)
 
     def _run(self, command: Command) -> Any:
-        with self.page_alloc.reports.one_moment():
+        reports = self.page_alloc.reports
+        reports.hold()
+        try:
             return self._run_now(*command)
+        finally:
+            reports.release()
 
     def _run_now(self, name: str, arguments: Sequence[Any]) -> Any:
         if name in PAGE_COMMANDS:

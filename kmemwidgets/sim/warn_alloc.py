@@ -5,8 +5,7 @@ Nobody calls here, so a stack has a head and no frames.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from kmemwidgets.records import format_list, format_version
@@ -62,14 +61,13 @@ class FailureReports:
         self.missed = 0
         self.told_of_order = False
 
-    @contextmanager
-    def one_moment(self) -> Iterator[None]:
-        """Let no time pass between the requests of one command."""
+    def hold(self) -> None:
+        """Let no time pass until `release`: these are the requests of one command."""
         self._held, self._printed = True, 0
-        try:
-            yield
-        finally:
-            self._held = False
+
+    def release(self) -> None:
+        """Let time pass again."""
+        self._held = False
 
     def too_large(self, gfp: int, order: int, cpu: int, nodemask: Collection[int] | None) -> None:
         """Tell of a request for more than the largest block (WARN_ON_ONCE_GFP)."""
