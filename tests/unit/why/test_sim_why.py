@@ -138,3 +138,20 @@ def test_a_command_behind_which_a_checkpoint_lies_is_told(monkeypatch: pytest.Mo
         machine.alloc_pages("GFP_KERNEL", order)
     for number in range(1, 5):
         assert told(machine, number)[-1].startswith("so it got pfn")
+
+
+def test_the_end_that_is_told_is_the_end_where_it_lies() -> None:
+    machine = Machine.boot(memory="64M", cpus=1)
+    blocks = [machine.alloc_pages("GFP_KERNEL", 5) for _ in range(12)]
+    seen = set()
+    for block in (*blocks[1::4], *blocks[::4]):
+        assert block is not None
+        machine.free_pages(block, 5)
+        *_, line = told(machine)
+        order = int(line.split(" of order ")[1].split()[0])
+        pfns = machine.free_lists(0, "DMA32")[order, "Unmovable"]
+        pfn = int(line.split()[1], 16)
+        end = "tail" if " at its tail, " in line else "head"
+        assert pfns[-1 if end == "tail" else 0] == pfn
+        seen.add((end, len(pfns) > 1))
+    assert {("tail", True), ("head", True)} <= seen
