@@ -21,6 +21,14 @@ def allocator(machine: Machine) -> Slab24:
     return machine.objects.slab24
 
 
+def use(machine: Machine, cache: str, times: int) -> None:
+    """Take some objects, and give all of them back."""
+    held = [machine.kmem_cache_alloc(cache) for _ in range(times)]
+    for address in held:
+        assert address is not None
+        machine.kmem_cache_free(cache, address)
+
+
 def around(machine: Machine, address: int) -> dict[str, str]:
     found = machine.slab_object(address)
     return {name: found.data[start:end].hex() for name, start, end in found.parts}
@@ -158,10 +166,7 @@ def test_without_it_nothing_lies_around_objects() -> None:
 def test_the_timer_shrinks_arrays_that_nobody_used() -> None:
     machine = boot("2.6.11")
     cache = machine.kmem_cache_create("thing", 64)
-    held = [machine.kmem_cache_alloc(cache) for _ in range(100)]
-    for address in held:
-        assert address is not None
-        machine.kmem_cache_free(cache, address)
+    use(machine, cache, 100)
     array = allocator(machine).find_cache("thing").arrays[0]
     assert array is not None
     resting = len(array.objects)
@@ -178,10 +183,7 @@ def test_the_timer_shrinks_arrays_that_nobody_used() -> None:
 def test_the_timer_gives_empty_slabs_back_every_four_seconds() -> None:
     machine = boot("2.6.11")
     cache = machine.kmem_cache_create("thing", 2048)
-    held = [machine.kmem_cache_alloc(cache) for _ in range(40)]
-    for address in held:
-        assert address is not None
-        machine.kmem_cache_free(cache, address)
+    use(machine, cache, 40)
     mine = allocator(machine).find_cache("thing")
     slabs = [len(mine.free)]
     for _ in range(10):
@@ -203,10 +205,7 @@ def test_the_timer_gives_empty_slabs_back_every_four_seconds() -> None:
 def test_2_4_takes_half_of_the_cache_with_most_empty_slabs() -> None:
     machine = boot("2.4")
     cache = machine.kmem_cache_create("thing", 1024)
-    held = [machine.kmem_cache_alloc(cache) for _ in range(80)]
-    for address in held:
-        assert address is not None
-        machine.kmem_cache_free(cache, address)
+    use(machine, cache, 80)
     mine = allocator(machine).find_cache("thing")
     empty = len(mine.free)
     assert empty >= 10
@@ -229,10 +228,7 @@ def test_slub_has_no_reaper() -> None:
 def test_arrays_are_resized_by_hand() -> None:
     machine = boot("2.6.11", cpus=2)
     cache = machine.kmem_cache_create("thing", 64)
-    held = [machine.kmem_cache_alloc(cache) for _ in range(30)]
-    for address in held:
-        assert address is not None
-        machine.kmem_cache_free(cache, address)
+    use(machine, cache, 30)
     mine = allocator(machine).find_cache("thing")
     assert mine.tunables() == (120, 60, 8)
     machine.tune_cpucache(cache, 16, 8, 2)
