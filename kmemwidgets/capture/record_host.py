@@ -9,8 +9,8 @@ Read it with `kmem explain OUT`, or kmemwidgets.Capture.load("OUT").
 """
 
 # This file also runs alone on old machines, so it is written for Python 3.6: typing's names, no strict zip, os.path,
-# which goes with os.open and os.read. `kmem capture --script` prints it for copying to such a machine; that is why it is
-# not split, long as it is.
+# which goes with os.open and os.read. `kmem capture --script` prints it to be copied to such a machine: that is why it
+# is not split, long as it is.
 # ruff: noqa: UP006, UP031, UP035, UP045, B905
 # ruff: noqa: PTH100, PTH103, PTH104, PTH110, PTH112, PTH113, PTH114, PTH115, PTH118, PTH119, PTH120, PTH123, PTH208
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import alloc_flags as af
 from .events import ALLOC, FREE, PCP_PUT, PCP_TAKE, WATERMARK
-from .memmap import IN_USE, IN_USE_LRU, NO_ZONE, ON_PCP, MemMap
+from .memmap import IN_USE, IN_USE_LRU, NO_ZONE, ON_PCP, UNKNOWN, UNKNOWN_LRU, MemMap
 from .migratetype import MOVABLE
 from .page import Page
 from .pcp import PerCpuPages, list_index, streak_bound
@@ -195,10 +195,12 @@ def _note_places(memmap: MemMap, live: ZoneLists, block: int, number: int) -> No
     """Note the places of a zone's page block and of those near it, which are freed to next."""
     places = memmap.places
     types = live.free_area.types
-    first = block & -NEAR_BLOCKS
-    for near in range(first, min(first + NEAR_BLOCKS, len(places))):
-        if memmap.zone_ids[near] == number:
+    shift = memmap.pageblock_order
+    first = max(block & -NEAR_BLOCKS, -(-live.zone.start_pfn >> shift))
+    for near in range(first, min((block & -NEAR_BLOCKS) + NEAR_BLOCKS, live.zone.end_pfn >> shift)):
+        if memmap.zone_ids[near] == memmap.zone_ids[block]:
             places[near] = number + 1 << 3 | types[near]
+    places[block] = number + 1 << 3 | types[block]
 
 
 def plan_free(allocator: PageAllocator, live: ZoneLists, pfn: int, order: int, mt: int, cpu: int) -> None:
@@ -210,7 +212,11 @@ def plan_free(allocator: PageAllocator, live: ZoneLists, pfn: int, order: int, m
     block = pfn >> memmap.pageblock_order
     number = memmap.zone_ids[block]
     if number == NO_ZONE:
-        return
+        # The zone shares a page block with the one below it. Of blocks that are its own, all is known even so.
+        shift = memmap.pageblock_order
+        if not live.zone.start_pfn <= block << shift or not block < live.zone.end_pfn >> shift:
+            return
+        number = allocator.zones.index(live)
     place = number + 1 << 3 | mt
     if not memmap.places[block]:
         _note_places(memmap, live, block, number)
@@ -218,6 +224,9 @@ def plan_free(allocator: PageAllocator, live: ZoneLists, pfn: int, order: int, m
     by_place = by_code[IN_USE | order]
     if by_place is None:
         by_place = by_code[IN_USE | order] = by_code[IN_USE_LRU | order] = [None] * (len(allocator.zones) + 1 << 3)
+        if not order:
+            # A recorded frame of which nobody knows the order: freed as a single page it is one.
+            by_code[UNKNOWN] = by_code[UNKNOWN_LRU] = by_place
     record = allocator.record
     tag = log_tag(order, cpu)
     if not listed:

@@ -9,6 +9,7 @@ import pytest
 
 from kmemwidgets.sim.gfp import __GFP_NOWARN as NOWARN
 from kmemwidgets.sim.gfp import GFP_HIGHUSER_MOVABLE, GFP_KERNEL
+from kmemwidgets.sim.memmap import UNKNOWN, UNKNOWN_LRU
 from kmemwidgets.sim.migratetype import CMA, MOVABLE, RECLAIMABLE
 from kmemwidgets.sim.page_alloc import PageAllocator
 
@@ -87,3 +88,31 @@ def test_no_plan_counts_on_pages_of_cma_that_came_back(build: Build) -> None:
     assert allocator.plans[None]
     live.account_cma(0, 512)
     assert allocator.plans == {}
+
+
+def test_a_zone_that_shares_a_page_block_takes_its_pages_back_the_quick_way(build: Build) -> None:
+    zones = ((0, "DMA32", 0, 1000), (0, "Normal", 1000, 4096))
+    quick, whole = build(zones, "6.1", marks=(1, 2, 3)), build(zones, "6.1", marks=(1, 2, 3))
+    whole.take_the_whole_way(True)
+    for allocator in (quick, whole):
+        pages = [allocator.alloc_pages(GFP_HIGHUSER_MOVABLE) for _ in range(4600)]
+        for page in pages:
+            allocator.free_pages(page)
+    assert [live.save() for live in quick.zones] == [live.save() for live in whole.zones]
+    shared = 1000 >> 9
+    assert not quick.memmap.places[shared]
+    assert all(quick.memmap.places[shared + 1 : 5096 >> 9])
+
+
+@pytest.mark.parametrize("code", [UNKNOWN, UNKNOWN_LRU])
+def test_a_recorded_page_of_unknown_order_goes_to_the_list_that_it_would(build: Build, code: int) -> None:
+    quick, whole = build(((0, "Normal", 0, 4096),)), build(((0, "Normal", 0, 4096),))
+    whole.take_the_whole_way(True)
+    for allocator in (quick, whole):
+        pages = [allocator.alloc_pages(GFP_HIGHUSER_MOVABLE) for _ in range(20)]
+        for page in pages:
+            allocator.state[page] = code
+            allocator.free_pages(page)
+    assert quick.zones[0].save() == whole.zones[0].save()
+    assert quick.state[:4096] == whole.state[:4096]
+    assert quick.free_plans[0][code]
