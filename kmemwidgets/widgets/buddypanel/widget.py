@@ -37,7 +37,7 @@ class _Mine:
     pfn, order : int
         As it was allocated.
     gfp : str
-    since : int
+    taken : int
         Moment behind that.
     last : int
         Where it was when somebody last looked.
@@ -48,7 +48,7 @@ class _Mine:
     pfn: int
     order: int
     gfp: str
-    since: int
+    taken: int
     last: int = -1
     gone: int | None = None
 
@@ -363,7 +363,7 @@ class BuddyPanel(KmemWidget):
         for block in self._mine:
             if block.gone is not None and now < block.gone:
                 block.gone = None
-            if block.gone is not None or now < block.since:
+            if block.gone is not None or now < block.taken:
                 continue
             block.last = self._place(block)
             frame = self._source.frame(block.last)
@@ -387,7 +387,7 @@ class BuddyPanel(KmemWidget):
     def _place(self, block: _Mine) -> int:
         """Return where a block is now: sources whose pages move tell where they went."""
         follow = getattr(self._source, "follow_page", None)
-        return block.pfn if follow is None else int(follow(block.pfn, block.since))
+        return block.pfn if follow is None else int(follow(block.pfn, block.taken))
 
     def _redraw(self, change: Mapping[str, Any]) -> None:
         """Send the other plot: of another order only the one over time differs."""
