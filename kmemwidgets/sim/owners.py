@@ -10,6 +10,7 @@ from .bootmem import Bootmem
 from .frames import FREE, HOLE, KEPT, LRU, PER_CPU, USED, Frames
 from .memblock import Memblock
 from .objects import KernelObjects
+from .percpu import PerCpu
 
 #: Codes of frames that are no object's and no area's; the first six in the order of `frames`.
 LABELS = (
@@ -18,6 +19,8 @@ LABELS = (
 )  # fmt: skip
 assert tuple(range(6)) == (FREE, USED, LRU, PER_CPU, KEPT, HOLE)
 _LARGE, _AREA, _TABLE, _OTHER_SLABS = 6, 7, 8, 9
+#: The owner of frames that later per-CPU chunks have.
+PER_CPU_MEMORY = "per-CPU memory"
 #: As many kinds as a map's byte tells apart, less one.
 MOST_OWNERS = 254
 
@@ -86,6 +89,8 @@ class Owners:
         if code == USED and space is not None:
             if pfn in space.tables.tables:
                 code = _TABLE
+            elif pfn in self._per_cpu():
+                return PER_CPU_MEMORY
             elif any(first <= pfn < first + pages for first, pages in self._areas()):
                 code = _AREA
         return self._labels[code]
@@ -98,6 +103,12 @@ class Owners:
                 for pfn in each.pfns:
                     yield pfn, 1 << each.order
 
+    def _per_cpu(self) -> set[int]:
+        """Return the frames behind per-CPU chunks past the first, which boot laid out."""
+        percpu = self._objects.pools.percpu if self._objects.pools is not None else None
+        chunks = percpu.chunks if isinstance(percpu, PerCpu) else ()
+        return {pfn for chunk in chunks for pfns in chunk.pages.values() for pfn in pfns}
+
     def _taken(self) -> Iterator[tuple[int, int, int]]:
         """Yield first frame, number of frames and owner of all that slabs, kmalloc and areas have."""
         slub, slab24, space = self._objects.slub, self._objects.slab24, self._objects.space
@@ -107,6 +118,8 @@ class Owners:
             for pfn in space.tables.tables:
                 if pfn >= 0:
                     yield pfn, 1, _TABLE
+        for pfn in sorted(self._per_cpu()):
+            yield pfn, 1, self._code(PER_CPU_MEMORY, USED)
         if slab24 is not None:
             old = {cache.name: self._code(f"slab: {cache.name}", _OTHER_SLABS) for cache in slab24.slab_caches}
             for each in dict.fromkeys(slab24.pages.values()):

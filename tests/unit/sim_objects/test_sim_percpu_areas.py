@@ -38,6 +38,9 @@ def test_a_second_chunk_lies_at_the_top_of_vmalloc(arch: str, end: int) -> None:
     assert row.start <= address < row.end
     pfn = machine.walk(address).physical >> 12
     assert pfn in machine.objects.pools.percpu.chunks[1].pages[0]
+    assert machine.frame(pfn).owner == "per-CPU memory"
+    owners = machine.frame_table("owner")
+    assert owners.labels[owners.codes[pfn]] == "per-CPU memory"
 
 
 def test_the_first_chunk_is_in_the_direct_map() -> None:
