@@ -352,8 +352,6 @@ class PageAllocator(FastPath):
     def _alloc_slowly(self, key: Key) -> int:
         """Allocate the whole way: walk the zonelist, then the slow path; return the first pfn, -1 if it failed."""
         gfp, order, nid, cpu = key
-        if self.before_request is not None:
-            self.before_request()
         if self.policy is not None and nid is None and 0 <= cpu < len(self.cpu_node):
             return self.policy(gfp, order, cpu)
         return self.alloc_pages_nodemask(gfp, order, nid, cpu)
@@ -411,6 +409,8 @@ class PageAllocator(FastPath):
             raise ValueError(f"order {order} or cpu {cpu} is not there")
         node = self.cpu_node[cpu] if nid is None else nid
         mt, highest, flags = self.read_gfp(gfp)
+        if self.before_request is not None:
+            self.before_request()
         if self.decisions:
             self.decisions((REQUEST, cpu, order, gfp, mt, highest, node))
         if order > self.largest_order:
