@@ -63,6 +63,6 @@ def test_trace(capture, name):
         fields = [event.fields.get(key) for key in tracefs.SCAN_FIELDS[event.name]]
         if event.fields.get("page") == 0:
             fields[0] = None
-        assert (*row[:6], *row[6]) == (
+        assert (*row[:4], tracefs.read_time(row[4]), row[5], *row[6]) == (
             event.name, event.comm, event.pid, event.cpu, event.time_ns, event.flags, *fields
         )  # fmt: skip
