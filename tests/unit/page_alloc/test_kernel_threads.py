@@ -121,7 +121,7 @@ def test_by_itself_kswapd_runs_before_the_next_request(tmp_path: Path) -> None:
 def test_a_request_that_is_none_lets_nobody_run() -> None:
     machine = mixed()
     for gfp, order, cpu in (("__GFP_MOVABLE|__GFP_RECLAIMABLE", 0, 0), ("GFP_KERNEL", -1, 0), ("GFP_KERNEL", 0, 7)):
-        with pytest.raises(ValueError, match="movable and reclaimable|not there"):
+        with pytest.raises(ValueError, match=r"movable and reclaimable|not there"):
             machine.alloc_pages(gfp, order, cpu=cpu)
     assert boost(machine) == 512
 

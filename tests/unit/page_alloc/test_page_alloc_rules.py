@@ -526,6 +526,7 @@ class FakeReclaim:
 
     def reclaimable(self, *_: Any) -> int:
         return 0
+
     def reclaim(self, *_: Any) -> int:
         self.asked.append("reclaim")
         freed = self.pages[:32]
