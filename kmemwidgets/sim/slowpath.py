@@ -135,8 +135,7 @@ class _SlowPath:
                 if self.compact_result in (SKIPPED, DEFERRED):
                     return -1
                 self.compact_priority = PRIO_ASYNC
-        # From here on the kernel wakes kswapd and looks again before each attempt, as others may have freed pages. Here
-        # nobody did, unless reclaim or compaction has, and behind these it looks anyway.
+        # The kernel now wakes kswapd and looks again, as others may have freed pages; here nobody has.
         if may_use_all:
             self.flags = af.NO_WATERMARKS
             pfn = self._look()
@@ -146,7 +145,12 @@ class _SlowPath:
         """Reclaim and compact until that makes no more sense."""
         reclaim, gfp = self.reclaim, self.gfp
         assert reclaim is not None
+        again = False
         while True:
+            pfn = self._look() if again else -1
+            if pfn >= 0:
+                return pfn
+            again = True
             self._step("direct reclaim")
             progress = reclaim.reclaim(self.order, gfp, self.highest, self.nid, self.cpu)
             pfn = self._look_after_reclaim() if progress else -1
