@@ -23,14 +23,15 @@ _FIRST = len(_OTHERS)
 _OLDEST = 4
 
 
-def _step_label(step: int) -> str:
+def step_label(step: int, unit: str = "command") -> str:
+    """Name a step: how many commands, or whatever is counted, ago."""
     if step == 0:
-        return "the last command"
+        return f"the last {unit}"
     low, high = 1 << step - 1, (1 << step) - 1
-    return "1 command ago" if low == high else f"{low:,} to {high:,} commands ago"
+    return f"1 {unit} ago" if low == high else f"{low:,} to {high:,} {unit}s ago"
 
 
-LABELS = (*_OTHERS, *map(_step_label, range(STEPS)))
+LABELS = (*_OTHERS, *map(step_label, range(STEPS)))
 PALETTE = (*range(-_FIRST, 0), 0, *(1 << step for step in range(STEPS - 1)))
 
 

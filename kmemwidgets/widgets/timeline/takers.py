@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kmemwidgets.records import KPF, FrameTable, TraceEvent
+from kmemwidgets.sim.ages import STEPS, step_label
 
-#: Steps of age: the last event, the one before, 2 to 3 ago, 4 to 7 ...
-STEPS = 24
 #: Tasks that have a code of their own.
 MOST_TASKS = 200
 
@@ -17,14 +16,7 @@ FREE, BEFORE, RESERVED, HOLE = range(4)
 _FIRST = len(_OTHERS)
 
 
-def _step_label(step: int) -> str:
-    if step == 0:
-        return "the last event"
-    low, high = 1 << step - 1, (1 << step) - 1
-    return "1 event ago" if low == high else f"{low:,} to {high:,} events ago"
-
-
-LABELS_OF_AGE = (*_OTHERS, *map(_step_label, range(STEPS)))
+LABELS_OF_AGE = (*_OTHERS, *(step_label(step, "event") for step in range(STEPS)))
 AGES = (*range(-_FIRST, 0), 0, *(1 << step for step in range(STEPS - 1)))
 
 
@@ -36,7 +28,7 @@ class Takers:
     before : FrameTable
         Flags of all frames before the first event.
     events : sequence of TraceEvent
-    journal : iterable of (int, int, int, bool)
+    journal : sequence of (int, int, int, bool)
         Of each event that takes or frees frames of the table: its index, first entry, entries, whether it takes.
     """
 
