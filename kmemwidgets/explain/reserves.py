@@ -235,11 +235,11 @@ def predict_pcp(spec: MachineSpec, inputs: ReserveInputs) -> Figures:
     """Predict batch and high of every cpu's lists of every populated zone.
 
     Where `high` is tuned it is 0 until the lists are used. A boot uses the highest zone of every node; what lies below
-    is kept for those who can use nothing else, but the first cpu gives back there what boot needs no longer, and so
-    may the cpu on which a worker unpacked the initrd (do_populate_rootfs, init/initramfs.c). Once used, refills and
-    frees raise it and the vmstat timer brings it down to its least value again (6.12 mm/page_alloc.c, nr_pcp_alloc,
-    nr_pcp_high, decay_pcp_high). A fraction that the user sets ends the tuning, but each cpu's value stands as it was
-    tuned until that cpu uses its lists again.
+    is kept for those who can use nothing else, but there is given back what boot needs no longer, on whatever cpu the
+    first task and the worker run that unpacked the initrd (do_populate_rootfs, init/initramfs.c). Once used, refills
+    and frees raise it and the vmstat timer brings it down to its least value again (6.12 mm/page_alloc.c,
+    nr_pcp_alloc, nr_pcp_high, decay_pcp_high). A fraction that the user sets ends the tuning, but each cpu's value
+    stands as it was tuned until that cpu uses its lists again.
     """
     reserves = predict_reserves(spec, inputs)
     used = {zone.nid: zone.index for zone in reserves.zones if zone.present and zone.name != "Movable"}
@@ -256,7 +256,7 @@ def predict_pcp(spec: MachineSpec, inputs: ReserveInputs) -> Figures:
             figures[f"{where} batch"] = zone.pcp_batch
             raised = set_later or zone.pcp_high_max > zone.pcp_high
             high = AtLeast(zone.pcp_high) if raised else zone.pcp_high
-            if low and (cpu or not returned):
+            if low and (spec.cpus > 1 or not returned):
                 high = OnceUsed(zone.pcp_high) if returned else 0
             figures[f"{where} high"] = high
             figures[f"{where} high_min"] = zone.pcp_high
