@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from .gfp import GFP_KERNEL
+from .verbs import Verbs
 
 
-class AddressVerbs:
+class AddressVerbs(Verbs):
     """Verbs about pages that the kernel itself reads and writes, so that it wants their addresses."""
-
-    def _gfp(self, gfp: int | str) -> int:
-        raise NotImplementedError
-
-    def _do(self, name: str, *arguments: Any) -> Any:
-        raise NotImplementedError
 
     def get_free_pages(self, gfp: int | str = GFP_KERNEL, order: int = 0, cpu: int = 0) -> int | None:
         """Allocate 2^order page frames, and return their address; None where the kernel refuses (__get_free_pages).
@@ -22,11 +15,11 @@ class AddressVerbs:
         High memory has no address: from 5.6 on it is never taken, and before that such a page is lost. `free_pages`
         takes the address back.
         """
-        return self._do("get_free_pages", self._gfp(gfp), order, cpu) or None
+        return self._do("get_free_pages", self._gfp(gfp), order, self._cpu(cpu)) or None
 
     def get_zeroed_page(self, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
         """Allocate a page of zeros, and return its address; None where the kernel refuses."""
-        return self._do("get_zeroed_page", self._gfp(gfp), cpu) or None
+        return self._do("get_zeroed_page", self._gfp(gfp), self._cpu(cpu)) or None
 
     def free_page(self, address: int, cpu: int = 0) -> None:
         """Give a single page back by its address."""

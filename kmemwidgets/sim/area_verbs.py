@@ -14,6 +14,7 @@ from .errors import KernelBug
 from .objects import KernelObjects
 from .oops import answer
 from .rules.layout import address_space, with_mem_map
+from .verbs import Verbs
 from .zone_sizes import usable_memory
 
 #: Pages of the largest block: a flat memory map begins at a multiple of so many (alloc_node_mem_map).
@@ -22,7 +23,7 @@ LARGEST_BLOCK = 1024
 _NON_LINEAR = "virt_to_phys used for non-linear address: {address}"
 
 
-class AreaVerbs:
+class AreaVerbs(Verbs):
     """Verbs about areas that map what somebody else owns, and about page tables."""
 
     objects: KernelObjects
@@ -30,9 +31,6 @@ class AreaVerbs:
     @property
     def memblock(self) -> Any:
         """See `Machine`."""
-        raise NotImplementedError
-
-    def _do(self, name: str, *arguments: Any) -> Any:
         raise NotImplementedError
 
     def _do_with_objects(self, name: str, *arguments: Any) -> Any:
@@ -48,27 +46,27 @@ class AreaVerbs:
 
     def vmalloc_huge(self, size: int, cpu: int = 0) -> int | None:
         """Allocate as vmalloc does, by huge pages where they are to be had."""
-        return self._do_with_objects("vmalloc_huge", size, cpu) or None
+        return self._do_with_objects("vmalloc_huge", size, self._cpu(cpu)) or None
 
     def vmap(self, pfns: Sequence[int], cpu: int = 0) -> int | None:
         """Map frames beside each other; they stay their owner's. None where the kernel refuses."""
-        return self._do_with_objects("vmap", [int(pfn) for pfn in pfns], cpu) or None
+        return self._do_with_objects("vmap", [int(pfn) for pfn in pfns], self._cpu(cpu)) or None
 
     def vunmap(self, address: int, cpu: int = 0) -> None:
         """Undo vmap; the frames stay their owner's."""
-        self._do_with_objects("vunmap", address, cpu)
+        self._do_with_objects("vunmap", address, self._cpu(cpu))
 
     def ioremap(self, phys: int, size: int, cpu: int = 0) -> int | None:
         """Map what a device shows at a physical address; None where the kernel refuses (`dmesg` says why)."""
-        return self._do_with_objects("ioremap", phys, size, cpu) or None
+        return self._do_with_objects("ioremap", phys, size, self._cpu(cpu)) or None
 
     def iounmap(self, address: int, cpu: int = 0) -> None:
         """Undo ioremap."""
-        self._do_with_objects("iounmap", address, cpu)
+        self._do_with_objects("iounmap", address, self._cpu(cpu))
 
     def vm_map_ram(self, pfns: Sequence[int], cpu: int = 0) -> int | None:
         """Map frames for a short while: up to 64 of them from a block that this cpu keeps."""
-        return self._do_with_objects("vm_map_ram", [int(pfn) for pfn in pfns], cpu) or None
+        return self._do_with_objects("vm_map_ram", [int(pfn) for pfn in pfns], self._cpu(cpu)) or None
 
     def vm_unmap_ram(self, address: int, count: int) -> None:
         """Undo vm_map_ram of so many frames."""
@@ -80,11 +78,11 @@ class AreaVerbs:
 
     def alloc_thread_stack(self, cpu: int = 0) -> int | None:
         """Take the kernel stack of a new task: one that the cpu kept, or a new area."""
-        return self._do_with_objects("alloc_thread_stack", cpu) or None
+        return self._do_with_objects("alloc_thread_stack", self._cpu(cpu)) or None
 
     def free_thread_stack(self, address: int, cpu: int = 0) -> None:
         """Give the kernel stack of a dead task back; the cpu keeps two."""
-        self._do_with_objects("free_thread_stack", address, cpu)
+        self._do_with_objects("free_thread_stack", address, self._cpu(cpu))
 
     # Conversions
 

@@ -270,6 +270,11 @@ class Machine(FastPath, AddressVerbs, PageVerbs, ObjectVerbs, AreaVerbs):
             raise ValueError(f"no node {node}; there are {', '.join(map(str, self._booted.node_order))}")
         return node
 
+    def _cpu(self, cpu: int) -> int:
+        if not 0 <= cpu < len(self.page_alloc.cpu_node):
+            raise ValueError(f"no cpu {cpu}; there are 0 to {len(self.page_alloc.cpu_node) - 1}")
+        return cpu
+
     def _do(self, name: str, *arguments: Any) -> Any:
         """Carry a command out, take it down, and tell whoever listens."""
         command = (name, arguments)

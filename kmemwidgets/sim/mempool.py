@@ -41,6 +41,8 @@ class Mempool:
     ----------
     elements : list of int
         The reserve; the next one to go out is the last.
+    array : int
+        Where the kernel keeps their addresses: memory from kmalloc, which is its maker's; 0 for none.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class Mempool:
         self.cache = cache
         self.min_nr = min_nr
         self.elements: list[int] = []
+        self.array = 0
         for _ in range(min_nr):
             address = allocator.kmem_cache_alloc(cache)
             if not address:

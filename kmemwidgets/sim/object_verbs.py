@@ -10,20 +10,15 @@ from kmemwidgets.records import HighmemInfo, SlabInfo, SlabObject
 from .gfp import FLAGS, GFP_KERNEL
 from .interface_commands import InterfaceCommands
 from .objects import KernelObjects
+from .verbs import Verbs
 
 _ZERO = FLAGS["__GFP_ZERO"]
 
 
-class ObjectVerbs:
+class ObjectVerbs(Verbs):
     """Verbs about objects, areas and mappings."""
 
     objects: KernelObjects
-
-    def _gfp(self, gfp: int | str) -> int:
-        raise NotImplementedError
-
-    def _do(self, name: str, *arguments: Any) -> Any:
-        raise NotImplementedError
 
     def kmem_cache_init(self) -> None:
         """Boot the slab allocator, kmalloc and vmalloc; nothing where they are there.
@@ -46,11 +41,11 @@ class ObjectVerbs:
             their own (CONFIG_SLAB_BUCKETS: "msg_msg", "memdup_user").
         """
         who = (caller,) if caller else ()
-        return self._do_with_objects("kmalloc", size, self._gfp(gfp), cpu, *who) or None
+        return self._do_with_objects("kmalloc", size, self._gfp(gfp), self._cpu(cpu), *who) or None
 
     def kfree(self, address: int, cpu: int = 0) -> None:
         """Give back what kmalloc gave; what is no such address raises KernelBug."""
-        self._do_with_objects("kfree", address, cpu)
+        self._do_with_objects("kfree", address, self._cpu(cpu))
 
     def kzalloc(self, size: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
         """Allocate `size` bytes of zeros (kmalloc with __GFP_ZERO)."""
@@ -70,29 +65,29 @@ class ObjectVerbs:
 
     def krealloc(self, address: int, size: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
         """Make what a pointer points to larger; returns where it is now, None where there is no memory."""
-        return self._do_with_objects("krealloc", address, size, self._gfp(gfp), cpu) or None
+        return self._do_with_objects("krealloc", address, size, self._gfp(gfp), self._cpu(cpu)) or None
 
     def kvmalloc(self, size: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
         """Allocate by kmalloc, by vmalloc where that fails for more than a page; None where neither can."""
-        return self._do_with_objects("kvmalloc", size, self._gfp(gfp), cpu) or None
+        return self._do_with_objects("kvmalloc", size, self._gfp(gfp), self._cpu(cpu)) or None
 
     def kvfree(self, address: int, cpu: int = 0) -> None:
         """Give back what kvmalloc gave."""
-        self._do_with_objects("kvfree", address, cpu)
+        self._do_with_objects("kvfree", address, self._cpu(cpu))
 
     def kmem_cache_alloc_bulk(
         self, cache: str, count: int, gfp: int | str = GFP_KERNEL, cpu: int = 0
     ) -> tuple[int, ...]:
         """Take several objects of a cache, or none."""
-        return tuple(self._do_with_objects("kmem_cache_alloc_bulk", cache, count, self._gfp(gfp), cpu))
+        return tuple(self._do_with_objects("kmem_cache_alloc_bulk", cache, count, self._gfp(gfp), self._cpu(cpu)))
 
     def kmem_cache_free_bulk(self, cache: str, addresses: Sequence[int], cpu: int = 0) -> None:
         """Give several objects back at once."""
-        self._do_with_objects("kmem_cache_free_bulk", cache, " ".join(map(hex, addresses)), cpu)
+        self._do_with_objects("kmem_cache_free_bulk", cache, " ".join(map(hex, addresses)), self._cpu(cpu))
 
     def kfree_rcu(self, address: int, cpu: int = 0) -> None:
         """Give an object back once nobody reads it any more: at the next `rcu_barrier`."""
-        self._do_with_objects("kfree_rcu", address, cpu)
+        self._do_with_objects("kfree_rcu", address, self._cpu(cpu))
 
     def rcu_barrier(self) -> None:
         """Wait until all readers are done."""
@@ -100,7 +95,7 @@ class ObjectVerbs:
 
     def kmem_cache_prefill_sheaf(self, cache: str, size: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
         """Have a sheaf with `size` objects in advance; returns its number, None where there is no memory."""
-        return self._do_with_objects("kmem_cache_prefill_sheaf", cache, size, self._gfp(gfp), cpu) or None
+        return self._do_with_objects("kmem_cache_prefill_sheaf", cache, size, self._gfp(gfp), self._cpu(cpu)) or None
 
     def kmem_cache_alloc_from_sheaf(self, sheaf: int) -> int | None:
         """Take an object of such a sheaf, which never waits; None once it is empty."""
@@ -108,7 +103,7 @@ class ObjectVerbs:
 
     def kmem_cache_return_sheaf(self, sheaf: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> None:
         """Give a sheaf back with what is left in it."""
-        self._do_with_objects("kmem_cache_return_sheaf", sheaf, self._gfp(gfp), cpu)
+        self._do_with_objects("kmem_cache_return_sheaf", sheaf, self._gfp(gfp), self._cpu(cpu))
 
     def mempool_create(self, min_nr: int, cache: str) -> int:
         """Keep `min_nr` objects of a cache for the moment when there is no memory; returns the pool's number."""
@@ -117,11 +112,11 @@ class ObjectVerbs:
 
     def mempool_alloc(self, pool: int, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
         """Take an object, of the reserve if need be; None where the caller would wait for one to come back."""
-        return self._do_with_objects("mempool_alloc", pool, self._gfp(gfp), cpu) or None
+        return self._do_with_objects("mempool_alloc", pool, self._gfp(gfp), self._cpu(cpu)) or None
 
     def mempool_free(self, pool: int, address: int, cpu: int = 0) -> None:
         """Give an object back: to the reserve first, if it is not complete."""
-        self._do_with_objects("mempool_free", pool, address, cpu)
+        self._do_with_objects("mempool_free", pool, address, self._cpu(cpu))
 
     def mempool_destroy(self, pool: int) -> None:
         """Give a reserve back."""
@@ -166,15 +161,15 @@ class ObjectVerbs:
 
     def kmem_cache_alloc(self, cache: str, gfp: int | str = GFP_KERNEL, cpu: int = 0) -> int | None:
         """Take an object of a cache; None where there is no memory."""
-        return self._do_with_objects("kmem_cache_alloc", cache, self._gfp(gfp), cpu) or None
+        return self._do_with_objects("kmem_cache_alloc", cache, self._gfp(gfp), self._cpu(cpu)) or None
 
     def kmem_cache_free(self, cache: str, address: int, cpu: int = 0) -> None:
         """Give an object back."""
-        self._do_with_objects("kmem_cache_free", cache, address, cpu)
+        self._do_with_objects("kmem_cache_free", cache, address, self._cpu(cpu))
 
     def kmem_cache_shrink(self, cache: str, cpu: int = 0) -> int:
         """Give a cache's empty slabs back; returns how many it has left."""
-        left: int = self._do_with_objects("kmem_cache_shrink", cache, cpu)
+        left: int = self._do_with_objects("kmem_cache_shrink", cache, self._cpu(cpu))
         return left
 
     def kmem_cache_reap(self, cpu: int = 0) -> int:
@@ -182,7 +177,7 @@ class ObjectVerbs:
 
         2.4 calls it when pages are short, 2.6.11 by a timer of each cpu, every two seconds.
         """
-        pages: int = self._do_with_objects("kmem_cache_reap", cpu)
+        pages: int = self._do_with_objects("kmem_cache_reap", self._cpu(cpu))
         return pages
 
     def tune_cpucache(self, cache: str, limit: int, batchcount: int, sharedfactor: int = 0) -> None:
@@ -194,11 +189,11 @@ class ObjectVerbs:
 
     def vmalloc(self, size: int, cpu: int = 0) -> int | None:
         """Allocate pages that are contiguous in addresses only; None where the kernel refuses."""
-        return self._do_with_objects("vmalloc", size, cpu) or None
+        return self._do_with_objects("vmalloc", size, self._cpu(cpu)) or None
 
     def vfree(self, address: int, cpu: int = 0) -> None:
         """Give back what vmalloc gave."""
-        self._do_with_objects("vfree", address, cpu)
+        self._do_with_objects("vfree", address, self._cpu(cpu))
 
     def kmap(self, pfn: int) -> int | None:
         """Give a page of high memory an address; None where the caller would sleep until a slot is free."""
@@ -219,12 +214,12 @@ class ObjectVerbs:
         task : int
             Who asks. Another one may come on the same cpu meanwhile; it finds the slots empty.
         """
-        address: int = self._do("kmap_local", int(pfn), cpu, task)
+        address: int = self._do("kmap_local", int(pfn), self._cpu(cpu), task)
         return address
 
     def kunmap_local(self, address: int, cpu: int = 0, task: int = 0) -> None:
         """Give the task's newest such mapping up."""
-        self._do("kunmap_local", address, cpu, task)
+        self._do("kunmap_local", address, self._cpu(cpu), task)
 
     def kmap_atomic(self, pfn: int, cpu: int = 0, task: int = 0, km_type: str = "") -> int:
         """Give a page an address for a moment, and forbid the cpu to run another task until `kunmap_atomic`.
@@ -235,12 +230,12 @@ class ObjectVerbs:
         km_type : str
             2.4 and 2.6.11: the kind of user, which chooses the slot; "KM_USER0" if not given.
         """
-        address: int = self._do("kmap_atomic", int(pfn), cpu, task, *((km_type,) if km_type else ()))
+        address: int = self._do("kmap_atomic", int(pfn), self._cpu(cpu), task, *((km_type,) if km_type else ()))
         return address
 
     def kunmap_atomic(self, address: int, cpu: int = 0, task: int = 0, km_type: str = "") -> None:
         """Give what kmap_atomic gave up: the newest where slots are a stack, else that of the kind of user."""
-        self._do("kunmap_atomic", address, cpu, task, *((km_type,) if km_type else ()))
+        self._do("kunmap_atomic", address, self._cpu(cpu), task, *((km_type,) if km_type else ()))
 
     def highmem(self) -> HighmemInfo | None:
         """Return how high memory is reached just now; None where every page has an address of its own."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from .gfp import GFP_KERNEL
 from .page import Page
 from .page_commands import PageCommands
+from .verbs import Verbs
 
 
-class PageVerbs:
+class PageVerbs(Verbs):
     """Verbs about several pages, memory policies and compaction."""
 
     pages: PageCommands
@@ -20,15 +20,6 @@ class PageVerbs:
         """How many commands are in force."""
         raise NotImplementedError
 
-    def _gfp(self, gfp: int | str) -> int:
-        raise NotImplementedError
-
-    def _node(self, node: int | None) -> int | None:
-        raise NotImplementedError
-
-    def _do(self, name: str, *arguments: Any) -> Any:
-        raise NotImplementedError
-
     def alloc_pages_exact(
         self, size: int, gfp: int | str = GFP_KERNEL, node: int | None = None, cpu: int = 0
     ) -> Page | None:
@@ -36,12 +27,12 @@ class PageVerbs:
 
         They are pages of their own: `free_pages_exact` frees them together, `free_pages` one by one.
         """
-        page: Page | None = self._do("alloc_pages_exact", size, self._gfp(gfp), self._node(node), cpu)
+        page: Page | None = self._do("alloc_pages_exact", size, self._gfp(gfp), self._node(node), self._cpu(cpu))
         return page
 
     def free_pages_exact(self, page: int, size: int, cpu: int = 0) -> None:
         """Give back what `alloc_pages_exact` gave for `size` bytes."""
-        self._do("free_pages_exact", int(page), size, cpu)
+        self._do("free_pages_exact", int(page), size, self._cpu(cpu))
 
     def split_page(self, page: int, order: int) -> None:
         """Make 2^order single pages of a block in use, each to be freed by itself."""
@@ -49,7 +40,7 @@ class PageVerbs:
 
     def alloc_pages_bulk(self, gfp: int | str, count: int, node: int | None = None, cpu: int = 0) -> list[Page]:
         """Allocate up to `count` single pages in one go, for a node or as `set_mempolicy` says; there may be fewer."""
-        pages: list[Page] = self._do("alloc_pages_bulk", self._gfp(gfp), count, self._node(node), cpu)
+        pages: list[Page] = self._do("alloc_pages_bulk", self._gfp(gfp), count, self._node(node), self._cpu(cpu))
         return pages
 
     def drain_all_pages(self) -> None:
@@ -65,7 +56,7 @@ class PageVerbs:
             For each block of pages that moved, the frame where it began and where it begins now. Who asked for it
             frees it there.
         """
-        moves: dict[int, int] = self._do("compact_memory", self._node(node), cpu)
+        moves: dict[int, int] = self._do("compact_memory", self._node(node), self._cpu(cpu))
         return moves
 
     def let_pages_move(self, on: bool = True) -> None:

@@ -6,12 +6,14 @@ from typing import Any
 
 from kmemwidgets.records import BadInput, MachineSpec, format_version
 
+from .errors import KernelBug
 from .gfp import GFP_KERNEL
 from .mempool import Mempool
 from .percpu import PerCpu
 from .percpu_data import PerCpuData
 from .rules import pick
 from .rules.interfaces import TABLE, InterfaceRules
+from .slub_options import word_size
 
 #: The commands of this module, each a method that takes plain arguments.
 COMMANDS = frozenset(
@@ -52,7 +54,15 @@ class Pools:
             found = self._allocator.find_cache(cache)
         except KeyError:
             raise ValueError(f"no cache {cache!r}") from None
-        made = Mempool(self._allocator, found, min_nr)
+        array = self._allocator.kmalloc(max(min_nr, 0) * word_size(self._spec))
+        if not array:
+            raise KernelBug(f"mempool_create_slab_pool({min_nr}, {cache}): no memory for the array of pointers")
+        try:
+            made = Mempool(self._allocator, found, min_nr)
+        except (KernelBug, ValueError):
+            self._allocator.kfree(array)
+            raise
+        made.array = array
         self._made += 1
         self.pools[self._made] = made
         return self._made
@@ -67,7 +77,9 @@ class Pools:
 
     def mempool_destroy(self, pool: int) -> None:
         """Give the reserve back."""
-        self._pool(pool).destroy()
+        found = self._pool(pool)
+        found.destroy()
+        self._allocator.kfree(found.array)
         del self.pools[pool]
 
     def alloc_percpu(self, size: int, align: int = 8, gfp: int = GFP_KERNEL) -> int:

@@ -382,7 +382,7 @@ class Slab24:
         for cache in self.slab_caches:
             if cache.name == name:
                 return cache
-        raise KeyError(name)
+        raise KeyError(f"no cache {name!r}")
 
     def caches(self) -> tuple[SlabCacheInfo, ...]:
         """Return the figures of all caches in the order of /proc/slabinfo."""

@@ -483,7 +483,7 @@ class Slub:
         for cache in self.slab_caches:
             if name == cache.name or name in cache.aliases:
                 return cache
-        raise KeyError(name)
+        raise KeyError(f"no cache {name!r}")
 
     def warn(self, text: str) -> None:
         """Print a line to the kernel's log."""

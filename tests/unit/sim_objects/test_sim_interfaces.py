@@ -227,3 +227,40 @@ def test_kfree_of_what_no_struct_page_describes(arch: str, words: str) -> None:
     with pytest.raises(KernelBug, match=r"free_large_kmalloc|page fault|paging request"):
         machine.kfree(machine.objects.slub.page_offset + (200 << 20))
     assert machine.now == now
+
+
+def test_a_reserve_needs_room_for_its_array_of_pointers() -> None:
+    machine = Machine.boot(memory="64M", cpus=1)
+    cache = machine.kmem_cache_create("things", 64, flags="no_merge")
+    before = machine.snapshot().slabs
+    with pytest.raises(KernelBug, match="no memory for the array"):
+        machine.mempool_create(1 << 20, cache)
+    assert machine.snapshot().slabs == before
+    pool = machine.mempool_create(4, cache)
+    assert machine.objects.pools is not None
+    array = machine.slab_object(machine.objects.pools.pools[pool].array)
+    machine.mempool_destroy(pool)
+    gone = machine.slab_object(array.address)
+    assert (array.cache, array.state == gone.state) == ("kmalloc-32", False), "the array went with the reserve"
+
+
+@pytest.mark.parametrize("cpu", [-1, 1, 1 << 64])
+def test_a_cpu_that_is_not_there_is_refused_before_anything_is_done(cpu: int) -> None:
+    machine = Machine.boot(memory="64M", cpus=1)
+    page = machine.alloc_pages("GFP_KERNEL")
+    assert page is not None
+    address = machine.kmalloc(100)
+    assert address is not None
+    area = machine.vmalloc(4096)
+    assert area is not None
+    now, before = machine.now, machine.snapshot()
+    for call in (
+        lambda: machine.kmalloc(8, cpu=cpu), lambda: machine.kfree(address, cpu), lambda: machine.vfree(area, cpu),
+        lambda: machine.krealloc(address, 200, cpu=cpu), lambda: machine.kmem_cache_alloc("kmalloc-8", cpu=cpu),
+        lambda: machine.alloc_thread_stack(cpu), lambda: machine.get_free_pages(cpu=cpu),
+        lambda: machine.alloc_pages_bulk("GFP_KERNEL", 3, cpu=cpu), lambda: machine.free_pages(page, 0, cpu),
+        lambda: machine.compact_memory(cpu=cpu), lambda: machine.alloc_pages_exact(4096, cpu=cpu),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="cpu"):
+            call()
+    assert (machine.now, machine.snapshot()) == (now, before)
