@@ -120,13 +120,23 @@ class LookAhead:
         found = (name for block in self._blocks() if (name := block.next_of(pfn)) is not None)
         return next(found, "") == "mm_page_free_batched"
 
-    def _next_rows(self) -> Iterator[tuple[Any, ...]]:
+    def next_rows(self) -> Iterator[tuple[Any, ...]]:
+        """Give the next `BATCH_ROWS` rows."""
         return chain.from_iterable(block.rows() for block in self._blocks())
+
+    def drained(self, cpu: int) -> int:
+        """Return how many pages a cpu's lists give back from here on before anything else happens on that cpu."""
+        pages = 0
+        for name, _, _, on, _, _, values in self.next_rows():
+            if on == cpu and name != "mm_page_pcpu_drain":
+                break
+            pages += 1 << values[1] if on == cpu else 0
+        return pages
 
     def collapsed(self) -> list[int]:
         """Return the frames that khugepaged frees next, before it allocates again: it has copied them."""
         freed: list[int] = []
-        for row in self._next_rows():
+        for row in self.next_rows():
             if row[1] == KHUGEPAGED and row[0] == "mm_page_alloc":
                 break
             if row[1] == KHUGEPAGED and row[0] == "mm_page_free":

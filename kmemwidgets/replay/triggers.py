@@ -7,13 +7,25 @@ change the limits of the lists.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
-from kmemwidgets.sim.pcp import decay_high, drain_all, drain_remote, empty_for_high_orders, lower_high
+from kmemwidgets.sim.pcp import (
+    SCALE_MAX,
+    PerCpuPages,
+    decay_high,
+    drain_all,
+    drain_remote,
+    empty_for_high_orders,
+    lower_high,
+    may_empty,
+)
+from kmemwidgets.sim.zone_lists import ZoneLists
 from kmemwidgets.tracefs import Row
 
 from .cpu import Cpu
 from .flags import GfpFlags
+from .freed_lately import may_have_emptied
 from .frees import Frees
 from .kswapd import DIRECT_BEGIN, DIRECT_END, MARK_VICTIM, SLEEP, WAKE, WAKEUP, Kswapd, round_ends
 from .tasks import Tasks
@@ -69,15 +81,23 @@ class Triggers(Frees):
             self._free_now(state.freed, order, cpu)
             self._hear(state)
         if len(state.drain) >= len(state.drained):
-            if lower_high(live, pcp, state.freed):
-                self.result.triggers += 1
-            elif empty_for_high_orders(live, pcp, state.freed, order):
+            if may_empty(pcp, state.freed, order) and self._emptied(live, pcp, values):
+                empty_for_high_orders(live, pcp, state.freed, order)
                 where = f"node {live.zone.nid} {live.name} cpu {cpu}"
                 self.result.notes.append(f"{where}: a drain tells that blocks of order 1 to 3 had been freed before")
+            elif lower_high(live, pcp, state.freed):
+                self.result.triggers += 1
             else:
                 return False
             self._hear(state)
         return True
+
+    def _emptied(self, live: ZoneLists, pcp: PerCpuPages, values: tuple[Any, ...]) -> bool:
+        """Tell whether the drain that begins is that of many blocks freed: one of full lists leaves a batch."""
+        drained = (1 << values[1]) + self._ahead.drained(pcp.cpu)
+        if drained < min(pcp.count, pcp.batch << SCALE_MAX):
+            return False
+        return may_have_emptied(self.allocator, live, pcp, islice(self._rows, self._row - 1))
 
     def _triggered(self, state: Cpu, cpu: int, comm: str, values: tuple[Any, ...]) -> None:
         """Empty lists as a timer, a worker or a reclaimer did; moment, cpu and zone are given.

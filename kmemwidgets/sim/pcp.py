@@ -216,19 +216,23 @@ def lower_high(live: ZoneLists, pcp: PerCpuPages, pfn: int) -> bool:
     return True
 
 
-def empty_for_high_orders(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int) -> bool:
-    """Drain as the free of a block of order 1 to 3 does of which many were freed before; False if none was freed now.
+def may_empty(pcp: PerCpuPages, pfn: int, order: int) -> bool:
+    """Tell whether lists are full enough for the free of a block, which has just been put on them, to empty them."""
+    listed = any(pages and pages[-1] == pfn for pages in pcp.lists)
+    return listed and 0 < order <= COSTLY_ORDER and (not pcp.free_high_batch or pcp.count >= pcp.batch)
 
-    For a replay: how many were freed lately, and whether the last was such a block, has no event either.
+
+def empty_for_high_orders(live: ZoneLists, pcp: PerCpuPages, pfn: int, order: int) -> None:
+    """Drain as the free of a block of order 1 to 3 does where enough was freed lately (`may_empty`).
+
+    For a replay: how much was freed before a trace, and whether the last was such a block, has no event either.
     """
-    index = next((index for index, pages in enumerate(pcp.lists) if pages and pages[-1] == pfn), -1)
-    if index < 0 or not 0 < order <= COSTLY_ORDER or pcp.streak != 1 << order:
-        return False
-    pcp.streak += pcp.batch
+    index = next(index for index, pages in enumerate(pcp.lists) if pages and pages[-1] == pfn)
+    # At least so much; the free itself counts after the look.
+    pcp.streak = max(pcp.streak, streak_bound(live, pcp, order)[1] + (1 << order))
     tuned_high(live, pcp, True)
     pcp.limit = 0
     drain(live, pcp, min(pcp.count, pcp.batch << SCALE_MAX), index)
-    return True
 
 
 # Freeing to a list
