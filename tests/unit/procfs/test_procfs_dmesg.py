@@ -93,11 +93,12 @@ def test_every_recorded_log_has_its_lines(path: Path) -> None:
     log = dmesg.parse(capture.text("dmesg.txt"), path.name)
     assert log.zone_ranges
     assert log.early_node_ranges
-    assert log.zonelists == len({row.nid for row in log.early_node_ranges})
+    # A node without memory has a zonelist, too; a kernel without NUMA shows no nodes.
+    assert log.zonelists == max(len(capture.node_ids()), 1)
     assert log.memory is not None
     kib = sum(row.end - row.start for row in log.early_node_ranges) // 1024
-    # What highmem= leaves idle counts nowhere.
-    assert kib > log.memory.total if "highmem=" in capture.meta["cmdline"] else kib == log.memory.total
+    # What highmem= leaves idle counts nowhere; it leaves nothing where all memory fits.
+    assert kib >= log.memory.total if "highmem=" in capture.meta["cmdline"] else kib == log.memory.total
     assert {row.name for row in log.freeing} >= {"initrd"}
     if capture.meta["arch"] != "arm64":
         assert log.e820
