@@ -23,6 +23,10 @@ class Cpu:
         Frees whose pages have not reached the lists yet (pfn, order): a batch tells first and commits later.
     bulk : list of int
         Pages that a vmalloc's array announced; two numbers if the array itself is vmalloc'ed.
+    asker : int
+        Task that the pages of `bulk` are for.
+    named_node : int or None
+        Node that they are asked of.
     areas : tuple of (int, int)
         Task, and how many areas it got in a row (__get_vm_area_node).
     exact : tuple or None
@@ -45,8 +49,8 @@ class Cpu:
     """
 
     __slots__ = (
-        "areas", "batched", "bulk", "closed", "drain", "drained", "exact", "freed", "freed_at", "fresh", "late",
-        "pending", "pid", "refill", "refilled", "steal", "stolen",
+        "areas", "asker", "batched", "bulk", "closed", "drain", "drained", "exact", "freed", "freed_at", "fresh",
+        "late", "named_node", "pending", "pid", "refill", "refilled", "steal", "stolen",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -58,6 +62,8 @@ class Cpu:
         self.stolen: Run = []
         self.pending: list[tuple[int, int]] = []
         self.bulk: list[int] = []
+        self.asker = 0
+        self.named_node: int | None = None
         self.areas = (0, 0)
         self.exact: tuple[int, int, int] | None = None
         self.pid = 0

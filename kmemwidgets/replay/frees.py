@@ -13,6 +13,7 @@ from kmemwidgets.sim.pcp_lock import free_past_lists
 from kmemwidgets.sim.several_pages import free_to_tail
 
 from .boot import DEFERRED, BootStages
+from .boot_policy import BootPolicy
 from .bulks import take_bulk
 from .checkpoints import Checkpoints
 from .cpu import IN_INTERRUPT, Cpu
@@ -32,12 +33,14 @@ class Frees(Checkpoints):
     triggers : bool
         Whether drains by timers and workers and the moments of reclaim are given.
     boot : BootStages or None
+    boot_policy : BootPolicy or None
     """
 
     cpus: list[Cpu]
     interrupts: Interrupts
     triggers: bool
     boot: BootStages | None
+    boot_policy: BootPolicy | None
     _ahead: LookAhead
 
     def _free(self, state: Cpu, cpu: int, comm: str, pid: int, flags: str, pfn: int, order: int) -> None:
@@ -171,7 +174,7 @@ class Frees(Checkpoints):
             self._free_late(state, cpu)
         if state.pending:
             self._commit(state, cpu)
-        if state.bulk:
+        if state.bulk and not (self.boot_policy is not None and self.boot_policy.deal(state, cpu)):
             counts, state.bulk = state.bulk, []
             for pages in counts:
                 take_bulk(self.allocator, pages, cpu)

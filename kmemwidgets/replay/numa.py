@@ -15,8 +15,8 @@ from typing import Any
 from kmemwidgets.capture import Capture
 from kmemwidgets.records import BadInput
 from kmemwidgets.sim.gfp import __GFP_COMP, __GFP_ZERO, GFP_HIGHUSER_MOVABLE, parse_gfp
-from kmemwidgets.sim.mempolicy import MemPolicy, Mempolicy, TaskPolicy, make_policy
-from kmemwidgets.sim.mempolicy_pages import alloc_pages_mpol
+from kmemwidgets.sim.mempolicy import MemPolicy, TaskPolicy, make_policy
+from kmemwidgets.sim.mempolicy_pages import alloc_pages_mpol, mempolicy_of
 from kmemwidgets.sim.migratetype import MOVABLE
 from kmemwidgets.sim.page_alloc import PageAllocator
 from kmemwidgets.sim.rules import pick
@@ -146,16 +146,7 @@ class NumaReplay:
     def __init__(self, allocator: PageAllocator, rules: MempolicyRules, version: tuple[int, ...]) -> None:
         self.allocator = allocator
         self.version = version
-        names = allocator.zone_names
-        movable = names.index("Movable") if "Movable" in names else len(names)
-        ruled = [live.zone for live in allocator.zones if live.zone.present and live.zone.index != movable]
-        self.mempolicy = Mempolicy(
-            rules,
-            policy_zone=max((zone.index for zone in ruled), default=0),
-            movable_zone=movable,
-            memory_nodes=tuple(sorted({zone.nid for zone in ruled})),
-            hugepage_order=allocator.memmap.pageblock_order,
-        )
+        self.mempolicy = mempolicy_of(allocator, rules)
         self.task = TaskPolicy()
         self._gfp: dict[str, int] = {}
 

@@ -18,6 +18,7 @@ from kmemwidgets.sim.pcp_lock import alloc_past_lists
 from kmemwidgets.tracefs import LOST, Row, Scan
 
 from .boot import BOOT_EVENTS, BootStages
+from .boot_policy import POLICY_EVENTS, BootPolicy
 from .bulks import ONE_BY_ONE, PAGE_ARRAY, see_kmalloc
 from .cpu import IN_INTERRUPT, Cpu
 from .flags import GfpFlags
@@ -45,6 +46,8 @@ REPLAYED = (
 )
 
 SLAB_EVENTS = frozenset({"kmalloc", "kmalloc_node", *BOOT_EVENTS})
+#: Why a task's round of the nodes is not where it was last seen.
+MOVED = "slabs were looked for on other nodes, of which no event tells"
 
 
 class PageReplay(Misses):
@@ -61,6 +64,8 @@ class PageReplay(Misses):
         Whether drains by timers and workers and the moments of reclaim are given.
     boot : BootStages, optional
         For a trace from early boot.
+    boot_policy : BootPolicy, optional
+        For one on several nodes.
     counts_preemption : bool
         CONFIG_PREEMPT_COUNT: the latency flags tell how deep preemption was disabled.
     held : collection of int
@@ -75,6 +80,7 @@ class PageReplay(Misses):
         *,
         triggers: bool = True,
         boot: BootStages | None = None,
+        boot_policy: BootPolicy | None = None,
         counts_preemption: bool = False,
         held: Collection[int] = (),
     ) -> None:
@@ -82,6 +88,7 @@ class PageReplay(Misses):
         self.interrupts = Interrupts(allocator, counts_preemption, held)
         self.triggers = triggers
         self.boot = boot
+        self.boot_policy = boot_policy
         self.kswapd = allocator.reclaim = Kswapd(allocator)
         self.tasks = Tasks(allocator, self.kswapd)
         self._ends = None
@@ -146,10 +153,14 @@ class PageReplay(Misses):
                     self._compare(state, cpu)
                 state.steal.append(values)
             elif name in SLAB_EVENTS:
+                if self.boot_policy is not None:
+                    self.boot_policy.see(name, pid, values)
                 if self.boot is not None:
                     self._settle(state, cpu)
                     self.boot.see(values)
                 self._slab(state, cpu, pid, values)
+            elif self.boot_policy is not None and name in POLICY_EVENTS:
+                self.boot_policy.see(name, pid, values)
             elif name not in ASIDE:
                 self._vmscan(name, state, cpu, comm, pid, values)
             elif self.triggers:
@@ -183,10 +194,10 @@ class PageReplay(Misses):
         self, state: Cpu, cpu: int, comm: str, pid: int, flags: str, pfn: int | None, order: int, mt: int, gfp_text: str
     ) -> None:
         gfp = self._gfp[gfp_text]
-        if state.bulk and gfp & ONE_BY_ONE == ONE_BY_ONE:
-            # Accounted pages are allocated one by one, each with its event.
+        if state.bulk and self._one_by_one(pid, gfp, order):
             state.bulk = []
         allocator = self.allocator
+        moved = None
         from_interrupt = flags[2:3] in IN_INTERRUPT
         interrupts = from_interrupt and pid == state.pid and state.batched >= 0
         if not from_interrupt:
@@ -201,10 +212,17 @@ class PageReplay(Misses):
             mine = alloc_past_lists(allocator, gfp, order, cpu)
         else:
             nid = self._target_node() if order and comm == KHUGEPAGED else None
+            if self.boot_policy is not None and nid is None:
+                nid = self.boot_policy.node(pid, flags, gfp, order, self._ahead.next_rows())
+                moved = self.boot_policy.moved(pid, nid, pfn)
+                nid = nid if moved is None else moved
             mine = allocator.alloc_pages(gfp, order, nid, cpu)
         tally = self.result.allocs
         tally.of += 1
-        if mine == pfn:
+        if mine == pfn and moved is not None:
+            self.result.inferred += 1
+            self._miss(f"alloc order {order} from another node", "the round's next node", f"pfn {pfn:#x}", cpu, MOVED)
+        elif mine == pfn:
             tally.exact += 1
         else:
             self._resync(state, cpu, pid, gfp, order, mt, mine, pfn)
@@ -213,6 +231,16 @@ class PageReplay(Misses):
         state.exact = (pfn, pfn + (1 << order), pid) if order else None
         if state.fresh and not interrupts:
             self._free_late(state, cpu)
+
+    def _one_by_one(self, pid: int, gfp: int, order: int) -> bool:
+        """Tell whether pages of a vmalloc's array are allocated one by one, each with its event: if huge or accounted.
+
+        While a boot goes round the nodes there are no groups yet that pages could be accounted to.
+        """
+        policy = self.boot_policy
+        if policy is not None and pid in policy.tasks:
+            return order > 0
+        return gfp & ONE_BY_ONE == ONE_BY_ONE
 
     def _target_node(self) -> int | None:
         """Return the node that khugepaged asks: the one with most of the pages that it is about to copy and free.

@@ -12,9 +12,11 @@ from typing import Any
 
 from kmemwidgets.capture import Capture
 from kmemwidgets.records import format_version
+from kmemwidgets.sim.rules.mempolicy import has_mempolicy
 from kmemwidgets.tracefs import LOST, Scan, scan
 
 from .boot import BOOT_EVENTS, BootStages
+from .boot_policy import POLICY_EVENTS, BootPolicy
 from .compacting import COMPACTION_EVENTS, CompactingReplay, mark_compound
 from .compare import compare_lists
 from .extras import extra_keys
@@ -251,13 +253,20 @@ def prepare(
     pointer = 4 if spec.arch in ("x86_32", "arm") else 8
     boot = None if capture.has(f"{folder}/zoneinfo.before") else BootStages(allocator, spec)
     names = REPLAYED + BOOT_EVENTS if boot else REPLAYED
+    policy = None
+    if boot and len({live.zone.nid for live in allocator.zones}) > 1 and has_mempolicy(spec.kernel):
+        policy = BootPolicy(allocator, spec.kernel)
+        names += POLICY_EVENTS
     kind = PageReplay
     if COMPACTION_BEGINS in raw:
         kind = CompactingReplay
         names = (*names, *COMPACTION_EVENTS)
         mark_compound(allocator, capture, folder)
     counts = spec.option("CONFIG_PREEMPT_COUNT") == "y"
-    replay = kind(allocator, spec.kernel, pointer, triggers=triggers, boot=boot, counts_preemption=counts, held=held)
+    replay = kind(
+        allocator, spec.kernel, pointer,
+        triggers=triggers, boot=boot, boot_policy=policy, counts_preemption=counts, held=held,
+    )  # fmt: skip
     return replay, names
 
 

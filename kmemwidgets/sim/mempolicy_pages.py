@@ -5,6 +5,21 @@ from __future__ import annotations
 from .gfp import __GFP_THISNODE as THISNODE
 from .mempolicy import MemPolicy, Mempolicy, TaskPolicy
 from .page_alloc import PageAllocator
+from .rules.mempolicy import MempolicyRules
+
+
+def mempolicy_of(allocator: PageAllocator, rules: MempolicyRules) -> Mempolicy:
+    """Return how a machine with these zones reads policies."""
+    names = allocator.zone_names
+    movable = names.index("Movable") if "Movable" in names else len(names)
+    ruled = [live.zone for live in allocator.zones if live.zone.present and live.zone.index != movable]
+    return Mempolicy(
+        rules,
+        policy_zone=max((zone.index for zone in ruled), default=0),
+        movable_zone=movable,
+        memory_nodes=tuple(sorted({zone.nid for zone in ruled})),
+        hugepage_order=allocator.memmap.pageblock_order,
+    )
 
 
 def alloc_pages_mpol(

@@ -17,7 +17,7 @@ from .gfp import __GFP_THISNODE as THISNODE
 from .gfp import gfp_zone
 from .mempolicy import MemPolicy, Mempolicy, TaskPolicy, make_policy
 from .mempolicy_bulk import alloc_pages_bulk_mempolicy
-from .mempolicy_pages import alloc_pages_mpol
+from .mempolicy_pages import alloc_pages_mpol, mempolicy_of
 from .page_alloc import PageAllocator
 from .rules import pick
 from .rules.mempolicy import (
@@ -71,16 +71,7 @@ class PolicyCommands:
         self.mempolicy: Mempolicy | None = None
         self.task = TaskPolicy()
         if has_mempolicy(spec.kernel):
-            names = allocator.zone_names
-            movable = names.index("Movable") if "Movable" in names else len(names)
-            ruled = [live.zone for live in allocator.zones if live.zone.index != movable]
-            self.mempolicy = Mempolicy(
-                pick(MempolicyRules, TABLE, spec.kernel),
-                policy_zone=max((zone.index for zone in ruled), default=0),
-                movable_zone=movable,
-                memory_nodes=tuple(sorted({zone.nid for zone in ruled})),
-                hugepage_order=allocator.memmap.pageblock_order,
-            )
+            self.mempolicy = mempolicy_of(allocator, pick(MempolicyRules, TABLE, spec.kernel))
 
     def run(self, name: str, arguments: Sequence[Any]) -> Any:
         """Carry out a command."""

@@ -32,6 +32,8 @@ class MempolicyRules:
         where known).
     bulk_follows : bool
         A bulk of single pages goes by the task's policy, too; else it comes from the cpu's own node.
+    large_kmalloc_follows : bool
+        A kmalloc too large for the caches goes by the task's policy; else its pages come from the cpu's own node.
     """
 
     modes: tuple[int, ...]
@@ -39,6 +41,7 @@ class MempolicyRules:
     hugepage_local_first: bool
     weights: str
     bulk_follows: bool
+    large_kmalloc_follows: bool
 
 
 TABLE: tuple[Rule, ...] = (
@@ -66,6 +69,12 @@ TABLE: tuple[Rule, ...] = (
          "mm/page_alloc.c __alloc_pages_bulk", ("source",)),
     Rule("bulk_follows", (5, 16), True, "A bulk of single pages goes by the task's policy, each node's share at once.",
          f"{_MEMPOLICY} alloc_pages_bulk_array_mempolicy", ("source",)),
+    Rule("large_kmalloc_follows", (2, 6, 11), True, "The pages of a large kmalloc are a request like any other.",
+         "mm/slab_common.c kmalloc_order", ("source",)),
+    Rule("large_kmalloc_follows", (6, 1), False, "The pages of a large kmalloc come from a node, named or the cpu's.",
+         "mm/slab_common.c __kmalloc_large_node", ("source",)),
+    Rule("large_kmalloc_follows", (6, 17), True, "A large kmalloc that names no node goes by the task's policy.",
+         "mm/slub.c ___kmalloc_large_node", ("source",)),
 )  # fmt: skip
 
 
