@@ -75,6 +75,8 @@ class BootPolicy:
         self.mempolicy = mempolicy_of(allocator, pick(MempolicyRules, TABLE, version))
         self.policy = MemPolicy(INTERLEAVE, interleaved(allocator))
         self.tasks: dict[int, TaskPolicy] = {}
+        #: A slab that is asked of any other node may come from all (___slab_alloc).
+        self._with_memory = frozenset(live.zone.nid for live in allocator.zones if live.zone.present)
         self._begun = False
         self._forked: int | None = None
         #: Tasks and nodes of the single pages that a bulk asks for: they have an event each.
@@ -117,7 +119,7 @@ class BootPolicy:
         task = self.tasks.get(pid)
         if gfp & (NOWARN | NORETRY) == NOWARN | NORETRY and not gfp & (HIGHMEM | ZERO):
             values = next_object(pid, coming)
-            if values is not None and (named := named_node(values)) is not None:
+            if values is not None and (named := named_node(values)) in self._with_memory:
                 return named
             if task is not None:
                 # Before a slab is made, get_any_partial looks for one elsewhere, from the round's next node on.

@@ -120,12 +120,13 @@ def test_init_goes_on_where_swapper_was_when_its_task_was_copied() -> None:
     all_exact(boot)
 
 
-def test_a_slab_moves_the_round_twice_unless_its_object_names_a_node() -> None:
+def test_a_slab_moves_the_round_twice_unless_its_object_names_a_node_with_memory() -> None:
     boot = Boot()
     boot.slab(1)
     boot.slab(1)
     boot.slab(2, node=2)
     boot.page(0)
+    boot.slab(0, node=3)
     boot.slab(0)
     all_exact(boot)
 
@@ -193,3 +194,4 @@ def test_a_round_that_moved_unseen_is_inferred_and_goes_on_from_there() -> None:
     result = boot.replay()
     assert (result.allocs.exact, result.inferred, result.allocs.of) == (3, 1, 4)
     assert [miss.recorded for miss in result.misses if "of which no event tells" in miss.cause] == ["pfn 0x1"]
+    assert sum("of which no event tells" in note for note in result.notes) == 1
