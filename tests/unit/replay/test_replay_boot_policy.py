@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from casefinder import DATA
 
+from kmemwidgets.capture import Capture
 from kmemwidgets.records import parse_version
-from kmemwidgets.replay.boot_policy import BootPolicy, interleaved
+from kmemwidgets.replay import trace
+from kmemwidgets.replay.boot_policy import POLICY_EVENTS, BootPolicy, interleaved
 from kmemwidgets.replay.pages import PageReplay
 from kmemwidgets.replay.result import PageResult
 from kmemwidgets.sim.gfp import parse_gfp
@@ -195,3 +198,11 @@ def test_a_round_that_moved_unseen_is_inferred_and_goes_on_from_there() -> None:
     assert (result.allocs.exact, result.inferred, result.allocs.of) == (3, 1, 4)
     assert [miss.recorded for miss in result.misses if "of which no event tells" in miss.cause] == ["pfn 0x1"]
     assert sum("of which no event tells" in note for note in result.notes) == 1
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_recorded_boot_has_the_policy_if_there_are_several_nodes(nodes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    boot = Capture.load(DATA / "captures" / "amd64-512m-boot.tar.xz")
+    monkeypatch.setattr(trace, "start_allocator", lambda *_: build(sizes=SIZES[:nodes]))
+    replay, names = trace.prepare(boot, "t_boot", b"")
+    assert (replay.boot_policy is not None) == (set(POLICY_EVENTS) <= set(names)) == (nodes > 1)
