@@ -130,7 +130,7 @@ class FastPath:
             pages.append(page)
             self._log.append(page + tag if tag else page)
             return
-        self._free_slowly(page, order, cpu)
+        self._free_to_full(page, order, cpu, plan)
 
     def _alloc_slowly(self, key: Key) -> Any:
         raise NotImplementedError
@@ -141,3 +141,7 @@ class FastPath:
 
     def _free_slowly(self, page: int, order: int, cpu: int) -> None:
         raise NotImplementedError
+
+    def _free_to_full(self, page: int, order: int, cpu: int, _plan: Any) -> None:
+        """Free where there is a plan, but the list that it names may have to be drained."""
+        self._free_slowly(page, order, cpu)

@@ -555,6 +555,15 @@ class PageAllocator(FastPath):
             plan_free(self, live, pfn, order, mt, cpu)
         self._put(live, live.pcps[cpu], Page(pfn), order, mt)
 
+    def _free_to_full(self, page: int, order: int, cpu: int, plan: Any) -> None:
+        """Free where there is a plan: its block has been looked at, and only the list's amounts are left to see."""
+        _, pcp, kept, _, _, _, listed, _ = plan
+        if order != kept or type(page) is not Page or self.observed:
+            self._free_slowly(page, order, cpu)
+            return
+        self.state[page] = listed
+        self._put(self.zones[(self._places[page >> self.shift] >> 3) - 1], pcp, page, order, listed & 15)
+
     def tell_free(self, pfn: int, order: int, cpu: int) -> None:
         """Tell whoever listens that a block is freed."""
         if self.observed_events:
