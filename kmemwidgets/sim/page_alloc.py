@@ -424,7 +424,7 @@ class PageAllocator(FastPath):
             return self._told(-1, order, mt, gfp, cpu)
         pfn = self.get_page_from_freelist(zones, order, mt, highest, flags | self.nofragment(zones[0]), cpu)
         if pfn < 0:
-            pfn = slowpath.alloc_pages_slowpath(self, zones, gfp, order, mt, highest, node, cpu)
+            pfn = slowpath.SlowPath(self, zones, gfp, order, mt, highest, node, cpu).run()
             if pfn < 0:
                 self.reports.failed(gfp, order, cpu, nodemask)
         elif nodemask is None and self.policy is None and self.before_request is None:

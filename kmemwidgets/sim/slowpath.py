@@ -67,22 +67,20 @@ class Reclaim(Protocol):
         """Kill a task; tell whether that made progress."""
 
 
-def alloc_pages_slowpath(
-    allocator: PageAllocator,
-    zones: Sequence[ZoneLists],
-    gfp: int,
-    order: int,
-    mt: int,
-    highest: int,
-    nid: int,
-    cpu: int,
-) -> int:
-    """Try the reserves, then compaction and reclaim, then give up; -1 if the request fails."""
-    return _SlowPath(allocator, zones, gfp, order, mt, highest, nid, cpu).run()
+class SlowPath:
+    """One request on the slow path (struct alloc_context, and what __alloc_pages_slowpath keeps beside it).
 
-
-class _SlowPath:
-    """One request on the slow path (struct alloc_context, and what __alloc_pages_slowpath keeps beside it)."""
+    Parameters
+    ----------
+    allocator : PageAllocator
+    zones : sequence of ZoneLists
+        Those that the request walks, the preferred one first.
+    gfp, order, mt : int
+    highest : int
+        Index of the highest zone that it may use.
+    nid, cpu : int
+        Where it begins, and who asks.
+    """
 
     __slots__ = (
         "allocator", "can_compact", "compact_priority", "compact_result", "compaction_retries", "costly", "cpu",
@@ -114,7 +112,7 @@ class _SlowPath:
         self.compaction_retries = self.no_progress_loops = 0
 
     def run(self) -> int:
-        """Go through the steps in the kernel's order; -1 if the request fails."""
+        """Try the reserves, then compaction and reclaim, then give up, in the kernel's order; -1 if that fails."""
         gfp, reclaim = self.gfp, self.reclaim
         may_use_all = bool(gfp & _MEMALLOC and not gfp & _NOMEMALLOC)
         self._step("reserves")
