@@ -8,7 +8,7 @@ Of a cache from which kmem_cache_alloc_bulk takes, they went without an event (`
 from __future__ import annotations
 
 from kmemwidgets.sim.gfp import GFP_KERNEL
-from kmemwidgets.sim.slab_cache import CPU_PARTIAL, CPU_SLAB, FULL, NODE_PARTIAL, KmemCache, Slab
+from kmemwidgets.sim.slab_cache import CPU_PARTIAL, CPU_SLAB, FULL, NODE_PARTIAL, KmemCache, KmemCacheCpu, Slab
 from kmemwidgets.sim.slub import Slub
 
 
@@ -20,10 +20,16 @@ def off_the_lists(slab: Slab) -> None:
         if slab in c.partial:
             c.partial.remove(slab)
         if c.slab is slab:
-            slab.freelist += c.freelist
-            slab.inuse = slab.objects - len(slab.freelist)
-            c.slab, c.freelist = None, []
+            _give_up_list(slab, c)
+            c.slab = None
     slab.place, slab.frozen, slab.cpu = FULL, False, -1
+
+
+def _give_up_list(slab: Slab, c: KmemCacheCpu) -> None:
+    """Let what a cpu had of a slab go back to the slab's own list."""
+    slab.freelist += c.freelist
+    slab.inuse = slab.objects - len(slab.freelist)
+    c.freelist = []
 
 
 def hand_out(slub: Slub, slab: Slab, address: int, cpu: int) -> None:
@@ -49,9 +55,7 @@ def hand_out(slub: Slub, slab: Slab, address: int, cpu: int) -> None:
             slab.inuse = slab.objects - len(slab.freelist)
         else:
             # The cpu's list holds what nothing has told of yet, so all that is known lies on the slab's.
-            slab.freelist += c.freelist
-            slab.inuse = slab.objects - len(slab.freelist)
-            c.freelist = []
+            _give_up_list(slab, c)
         return
     _step_aside(slub, cache, slab, cpu)
     if address in slab.freelist:
