@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from refusals import said
 
 from kmemwidgets import KernelBug, Machine
 
@@ -16,15 +17,6 @@ def boot(kernel: str, **described: object) -> Machine:
     machine = Machine.boot(kernel=kernel, **{"memory": "64M", "cpus": 1, **described})
     machine.kmem_cache_init()
     return machine
-
-
-def said(machine: Machine, verb: str, *arguments: object) -> str:
-    """Return what is said of a call that changes nothing."""
-    before = machine.now, machine.dmesg, machine.snapshot()
-    with pytest.raises(KernelBug) as told:
-        getattr(machine, verb)(*arguments)
-    assert (machine.now, machine.dmesg, machine.snapshot()) == before
-    return str(told.value)
 
 
 def warned(kernel: str) -> str:

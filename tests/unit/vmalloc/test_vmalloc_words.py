@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from refusals import said
 
-from kmemwidgets import KernelBug, Machine
+from kmemwidgets import Machine
 
 CUT = "------------[ cut here ]------------"
 WARNING = "WARNING: CPU: 0 PID: 0 at"
@@ -19,15 +20,6 @@ def boot(kernel: str, **described: object) -> Machine:
     machine = Machine.boot(kernel=kernel, **{"memory": "64M", "cpus": 1, "arch": arch, **described})
     machine.kmem_cache_init()
     return machine
-
-
-def said(machine: Machine, verb: str, *arguments: object) -> str:
-    """Return what is said of a call that changes nothing."""
-    before = machine.now, machine.dmesg, machine.snapshot()
-    with pytest.raises(KernelBug) as told:
-        getattr(machine, verb)(*arguments)
-    assert (machine.now, machine.dmesg, machine.snapshot()) == before
-    return str(told.value)
 
 
 @pytest.mark.parametrize(
