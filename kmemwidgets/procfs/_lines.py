@@ -67,13 +67,6 @@ def lines_of(text: str, where: str, limit: int, *, empty: bool = False) -> list[
     return rows[:-1]
 
 
-def number_in(text: str, where: str, line: int, what: str) -> int:
-    """Read a decimal number, or say what was expected."""
-    if not re.fullmatch(NUMBER, text):
-        raise bad(where, line, f"expected {what}, a number, not {shown(text)}")
-    return int(text)
-
-
 def template(line: str, spans: Iterable[tuple[int, int]]) -> str:
     """Turn a line into a printf template: each span becomes a slot as wide as the value and the blanks before it."""
     parts: list[str] = []
